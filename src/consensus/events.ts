@@ -64,9 +64,9 @@ export type SyncRequest =
   | { kind: 'checkpoint' }
   /** Records from a slot on (at most `count`, bounded by limits). */
   | { kind: 'records'; from_slot: number; count: number }
-  /** Proposals held for a slot that is not final, with their endorsements. */
-  | { kind: 'settled'; slot: number }
-  /** Content hashes of the proposals held for the open slots: mends what gossip lost. */
+  /** Proposals held for a slot that is not final (-1: pending operations); `want`: content hashes, empty for all. */
+  | { kind: 'settled'; slot: number; want: string[] }
+  /** Content hashes of the proposals held for the open slots, and of pending operations: mends what gossip lost. */
   | { kind: 'digest' };
 
 /** Opaque to everybody but the consensus room; DAG-CBOR on the wire. */
@@ -81,7 +81,8 @@ interface At {
 
 export type ConsensusEvent = At &
   (
-    | { type: 'start'; restored: Persisted | null; random: Uint8Array }
+    /** `restored`: every key that was ever persisted and not deleted, with its newest value; {} on a new box. */
+    | { type: 'start'; restored: Record<string, Persisted>; random: Uint8Array }
     /** Nothing happened but time. The caller sends one no later than `nextWakeMs(state)`. */
     | { type: 'tick' }
     /** The envelope has been checked: shape, station, signature. */
@@ -99,14 +100,28 @@ export type ConsensusEvent = At &
     /** The node's clock now follows the peers that the last `syncTime` named (or, with none named, runs free). */
     | { type: 'clock'; genesis: RecordHash | null; synced: boolean; errorMs: number }
     /** The listener's wishes. They change what this box plays and says, never the log. */
-    | { type: 'command'; command: { kind: 'leave' } | { kind: 'redeploy' } }
+    | { type: 'command'; command: Command }
   );
+
+export type Command =
+  | { kind: 'leave' }
+  | { kind: 'redeploy' }
+  /** Put new rules (RFC 8785 JSON, whole) to the vote. */
+  | { kind: 'subject'; rules: string }
+  | { kind: 'vote'; subject: string; approve: boolean }
+  | { kind: 'like'; trackHash: HashText };
 
 /** What must survive a power cut. Opaque to the node, which stores it atomically and gives it back at `start`. */
 export type Persisted = { v: 1 } & Record<string, unknown>;
 
 export type Effect =
-  | { type: 'persist'; key: string; value: Persisted }
+  /**
+   * Keep this value under this key, null: forget the key. All persist effects of one `step` are one transaction, on
+   * disk before any other effect of that step is carried out. Keys in use: see README, "What survives a power cut".
+   */
+  | { type: 'persist'; key: string; value: Persisted | null }
+  /** At most one for a `message` event: what gossip does with it. None means accept. */
+  | { type: 'verdict'; verdict: 'accept' | 'ignore' | 'reject' }
   | { type: 'publish'; topic: Topic; message: SignedMessage }
   | { type: 'ask'; requestId: number; peer: NodeId; request: SyncRequest; timeoutMs: number }
   | { type: 'answer'; requestId: number; response: SyncResponse }

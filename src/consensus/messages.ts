@@ -29,6 +29,23 @@ export interface PlaybackReport {
   reason: DivergenceReason | null;
 }
 
+/**
+ * A proposal's account of its author's own divergence by choice (reason `moderation`), over whole slots. Eligibility is
+ * read from it, and a false one is refuted by the author's own STATEs. Times out of `fetch` are no offence.
+ */
+export interface ProposalReport extends PlaybackReport {
+  /** The last slot that had ended when this was signed: `target_slot - 6` in time; -1 before the first. */
+  slot: number;
+  /** Slots in a row, up to and with `slot`, in which the author diverged by choice; 0: in sync. */
+  run: number;
+  /** Length of the newest uninterrupted divergence by choice. */
+  diverged_ms: number;
+  /** Whole slots in sync since that divergence ended; -1: never diverged. */
+  synced_slots: number;
+  /** Slot in which a run last reached `ban_after`; -1: never. */
+  banned_at: number;
+}
+
 interface BodyBase {
   /** Wire version. */
   v: 1;
@@ -59,7 +76,7 @@ export interface Proposal extends BodyBase {
   rules_hash: string;
   /** RFC 9381 proof, 80 bytes; its output is the ticket. */
   vrf_proof: Uint8Array;
-  report: PlaybackReport;
+  report: ProposalReport;
   /** Operations that enter the log if this proposal wins. */
   ops: Signed<Op>[];
 }
@@ -93,7 +110,7 @@ export interface LeaveOp extends BodyBase {
 /** Two statements under one key that cannot both be honest. */
 export interface EvidenceOp extends BodyBase {
   type: 'EVIDENCE';
-  kind: 'proposals' | 'states' | 'report' | 'rules';
+  kind: 'proposals' | 'states' | 'report' | 'rules' | 'diverged';
   accused: NodeId;
   first: Signed<Proposal | StateMessage>;
   second: Signed<Proposal | StateMessage>;
@@ -109,7 +126,12 @@ export interface VoteOp extends BodyBase {
   subject: string;
   approve: boolean;
 }
-export type Op = JoinOp | LeaveOp | EvidenceOp | SubjectOp | VoteOp;
+/** A listener of this node likes a track: weighs the draw where the rules say so. */
+export interface LikeOp extends BodyBase {
+  type: 'LIKE';
+  track_hash: HashText;
+}
+export type Op = JoinOp | LeaveOp | EvidenceOp | SubjectOp | VoteOp | LikeOp;
 
 /** A relaying node's word that a proposal reached it within its deadline (protocol, section 4). */
 export interface Endorsement {
