@@ -1,0 +1,18 @@
+/** Every bound of the node room, with its reason. */
+
+/** Bitswap's own limit is 2 MiB; the library cuts segments to 1 MiB, so nothing larger is ever asked for. */
+export const MAX_BLOCK_BYTES = 1 << 20;
+/** A 60-minute track lists 600 segments of about 50 bytes. 256 KiB leaves room for the longest allowed slot. */
+export const MAX_MANIFEST_BYTES = 256 << 10;
+/** Tracks offered to the consensus at a time: it needs one that was not played within 50 slots. */
+export const MAX_OFFERS = 128;
+/** Tracks of others kept after they played: the fallback rule replays any of the last 50 winners, some may yet come. */
+export const MAX_KEPT_TRACKS = 64;
+/** Lines kept for the page and the diagnostics. */
+export const MAX_LOG_LINES = 500;
+/** Requests of the catch-up stream that wait for step's answer at a time. */
+export const MAX_OPEN_QUESTIONS = 64;
+/** The longest the node sleeps between two ticks, whatever step asked for: a forgotten wake must not stall a radio. */
+export const MAX_SLEEP_MS = 1_000;
+/** Tracks whose last slot is remembered: a stick of 20,000 tracks and what others played in between. */
+export const MAX_REMEMBERED_TRACKS = 32_768;

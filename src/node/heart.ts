@@ -1,0 +1,202 @@
+import type { ConsensusEvent, Effect, Indication, Persisted, SyncRequest, SyncResponse } from '../consensus/events.ts';
+import type { NodeId, SignedMessage } from '../consensus/messages.ts';
+import { MAX_OPEN_QUESTIONS, MAX_SLEEP_MS } from './bounds.ts';
+import type { JournalEntry } from './journal.ts';
+import type { Logger, NetworkPort, Verdict } from './ports.ts';
+
+/** An event as its source knows it; the heart adds the time. */
+export type TimelessEvent = ConsensusEvent extends infer E
+  ? E extends unknown
+    ? Omit<E, 'nowMs' | 'monoMs'>
+    : never
+  : never;
+
+type EffectOf<T extends Effect['type']> = Extract<Effect, { type: T }>;
+
+/** The consensus room, seen from here: a state that an event advances, and when it wants to be woken. */
+export interface ConsensusPort {
+  step(event: ConsensusEvent): Effect[];
+  nextWakeMs(): { nowMs: number | null; monoMs: number | null };
+}
+
+export interface HeartComponents {
+  consensus: ConsensusPort;
+  network: NetworkPort;
+  writeJournal(entries: readonly JournalEntry[]): void;
+  stationNowMs(): number;
+  monoMs(): number;
+  onFetch(effect: EffectOf<'fetch'>): void;
+  onCancelFetch(effect: EffectOf<'cancelFetch'>): void;
+  onSchedule(effect: EffectOf<'schedule'>): void;
+  onUnschedule(effect: EffectOf<'unschedule'>): void;
+  onSyncTime(effect: EffectOf<'syncTime'>): void;
+  onIndication(indication: Indication): void;
+  /** Something that people can see may have changed. */
+  onAdvanced(): void;
+  log: Logger;
+}
+
+const REFUSED: SyncResponse = { kind: 'refused', cause: 'busy' };
+
+/**
+ * The event loop: one event at a time into `step`, its effects carried out in their order, persisted ones first. An
+ * effect may cause further events; they wait in line, so `step` is never entered twice.
+ */
+export class Heart {
+  readonly #components: HeartComponents;
+  readonly #waiting: TimelessEvent[] = [];
+  readonly #questions = new Map<number, (response: SyncResponse) => void>();
+  #nextQuestionId = 1;
+  #busy = false;
+  #stopped = false;
+  #timer: NodeJS.Timeout | null = null;
+  #faults = 0;
+
+  constructor(components: HeartComponents) {
+    this.#components = components;
+  }
+
+  /** Events that `step` answered with an exception: always 0 unless there is a bug. */
+  get faults(): number {
+    return this.#faults;
+  }
+
+  start(restored: Record<string, Persisted>, random: Uint8Array): void {
+    this.dispatch({ type: 'start', restored, random } as TimelessEvent);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    for (const answer of this.#questions.values()) answer(REFUSED);
+    this.#questions.clear();
+  }
+
+  dispatch(event: TimelessEvent): void {
+    if (this.#stopped) return;
+    this.#waiting.push(event);
+    if (!this.#busy) this.#drain();
+  }
+
+  /** A checked message from gossip; the answer tells gossip whether to pass it on. */
+  receive(message: SignedMessage, from: NodeId): Verdict {
+    if (this.#stopped || this.#busy) return 'ignore';
+    const verdict = this.#advance({ type: 'message', message, from });
+    this.#drain();
+    return verdict;
+  }
+
+  /** A peer's question on the catch-up stream. */
+  ask(from: NodeId, request: SyncRequest): Promise<SyncResponse> {
+    if (this.#stopped || this.#questions.size >= MAX_OPEN_QUESTIONS) return Promise.resolve(REFUSED);
+    const requestId = this.#nextQuestionId++;
+    return new Promise((resolve) => {
+      this.#questions.set(requestId, resolve);
+      this.dispatch({ type: 'asked', requestId, from, request });
+    });
+  }
+
+  #drain(): void {
+    for (let event = this.#waiting.shift(); event !== undefined; event = this.#waiting.shift()) {
+      this.#advance(event);
+      // step answers a question in the same call, or not at all.
+      if (event.type === 'asked') this.#resolveQuestion(event.requestId, REFUSED);
+    }
+    this.#sleep();
+    this.#components.onAdvanced();
+  }
+
+  #advance(event: TimelessEvent): Verdict {
+    this.#busy = true;
+    try {
+      const nowMs = Math.floor(this.#components.stationNowMs());
+      const monoMs = Math.floor(this.#components.monoMs());
+      return this.#carryOut(this.#components.consensus.step({ ...event, nowMs, monoMs } as ConsensusEvent));
+    } catch (error) {
+      this.#faults += 1;
+      this.#components.log.error('an event could not be handled', { event: event.type, cause: (error as Error).stack });
+      return 'ignore';
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  #carryOut(effects: readonly Effect[]): Verdict {
+    const entries = effects.filter((effect) => effect.type === 'persist');
+    if (entries.length > 0) this.#components.writeJournal(entries);
+    let verdict: Verdict = 'accept';
+    for (const effect of effects) {
+      if (effect.type === 'verdict') verdict = effect.verdict;
+      else this.#carryOutOne(effect);
+    }
+    return verdict;
+  }
+
+  #carryOutOne(effect: Effect): void {
+    const components = this.#components;
+    switch (effect.type) {
+      case 'persist':
+      case 'verdict':
+        return;
+      case 'publish':
+        this.#publish(effect);
+        return;
+      case 'ask':
+        this.#ask(effect);
+        return;
+      case 'answer':
+        this.#resolveQuestion(effect.requestId, effect.response);
+        return;
+      case 'fetch':
+        components.onFetch(effect);
+        return;
+      case 'cancelFetch':
+        components.onCancelFetch(effect);
+        return;
+      case 'schedule':
+        components.onSchedule(effect);
+        return;
+      case 'unschedule':
+        components.onUnschedule(effect);
+        return;
+      case 'syncTime':
+        components.onSyncTime(effect);
+        return;
+      case 'indicate':
+        components.onIndication(effect.indication);
+        return;
+    }
+  }
+
+  #publish(effect: EffectOf<'publish'>): void {
+    this.#components.network.publish(effect.topic, effect.message).catch((error) => {
+      this.#components.log.debug('not published', { topic: effect.topic, cause: String(error) });
+    });
+  }
+
+  #ask(effect: EffectOf<'ask'>): void {
+    const { requestId, peer } = effect;
+    this.#components.network
+      .request(peer, effect.request, effect.timeoutMs)
+      .catch((error) => {
+        this.#components.log.debug('no answer from peer', { peer, kind: effect.request.kind, cause: String(error) });
+        return null;
+      })
+      .then((response) => this.dispatch({ type: 'answer', requestId, from: peer, response }));
+  }
+
+  #resolveQuestion(requestId: number, response: SyncResponse): void {
+    this.#questions.get(requestId)?.(response);
+    this.#questions.delete(requestId);
+  }
+
+  #sleep(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    if (this.#stopped) return;
+    const wake = this.#components.consensus.nextWakeMs();
+    const untilStation = wake.nowMs === null ? MAX_SLEEP_MS : wake.nowMs - this.#components.stationNowMs();
+    const untilMono = wake.monoMs === null ? MAX_SLEEP_MS : wake.monoMs - this.#components.monoMs();
+    const sleepMs = Math.max(1, Math.min(untilStation, untilMono, MAX_SLEEP_MS));
+    this.#timer = setTimeout(() => this.dispatch({ type: 'tick' }), Math.ceil(sleepMs));
+  }
+}

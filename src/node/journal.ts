@@ -1,0 +1,97 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { decode, encode } from '@ipld/dag-cbor';
+import type { Persisted } from '../consensus/events.ts';
+
+const JOURNAL_FILE = 'journal.db';
+const SCHEMA_VERSION = 1;
+/** How long a second process on the same data directory waits before it is told so. */
+const LOCK_WAIT_MS = 1_500;
+
+/** Another process uses the data directory. Two nodes with one identity would speak against each other. */
+export class DataDirectoryInUseError extends Error {
+  constructor(path: string) {
+    super(`${path} is in use by another running node: stop that one, or give this one another --data directory`);
+    this.name = 'DataDirectoryInUseError';
+  }
+}
+
+/** The journal was written by a newer version. */
+export class JournalVersionError extends Error {
+  constructor(path: string, version: number) {
+    super(`${path} has format ${version}; this version reads format ${SCHEMA_VERSION}: update, or use another --data`);
+    this.name = 'JournalVersionError';
+  }
+}
+
+/** One change of the journal: a value to keep under a key, or null to forget it. */
+export interface JournalEntry {
+  key: string;
+  value: Persisted | null;
+}
+
+/**
+ * What must survive a power cut, as keys and values in one SQLite file. A batch is on disk, whole, when `write`
+ * returns, or not at all (write-ahead log with synchronous=FULL). Holding the file also keeps a second process out.
+ */
+export class Journal {
+  readonly #database: DatabaseSync;
+  readonly #put: StatementSync;
+  readonly #remove: StatementSync;
+
+  /** @throws DataDirectoryInUseError, JournalVersionError */
+  constructor(dataDir: string) {
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+    const path = join(dataDir, JOURNAL_FILE);
+    this.#database = openExclusively(path, dataDir);
+    this.#put = this.#database.prepare('INSERT OR REPLACE INTO entries(key, value) VALUES (?, ?)');
+    this.#remove = this.#database.prepare('DELETE FROM entries WHERE key = ?');
+  }
+
+  /** Everything kept so far. */
+  read(): Record<string, Persisted> {
+    const restored: Record<string, Persisted> = {};
+    for (const row of this.#database.prepare('SELECT key, value FROM entries').iterate()) {
+      restored[row.key as string] = decode(row.value as Uint8Array) as Persisted;
+    }
+    return restored;
+  }
+
+  /** All entries, or none. */
+  write(entries: readonly JournalEntry[]): void {
+    this.#database.exec('BEGIN IMMEDIATE');
+    try {
+      for (const { key, value } of entries) {
+        if (value === null) this.#remove.run(key);
+        else this.#put.run(key, encode(value));
+      }
+      this.#database.exec('COMMIT');
+    } catch (error) {
+      this.#database.exec('ROLLBACK');
+      throw error;
+    }
+  }
+
+  close(): void {
+    if (this.#database.isOpen) this.#database.close();
+  }
+}
+
+function openExclusively(path: string, dataDir: string): DatabaseSync {
+  const database = new DatabaseSync(path, { timeout: LOCK_WAIT_MS });
+  try {
+    database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
+    database.exec(
+      'BEGIN IMMEDIATE; CREATE TABLE IF NOT EXISTS entries(key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT',
+    );
+    const version = Number(database.prepare('PRAGMA user_version').get()?.user_version ?? 0);
+    if (version > SCHEMA_VERSION) throw new JournalVersionError(path, version);
+    database.exec(`PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`);
+    return database;
+  } catch (error) {
+    database.close();
+    if (/locked|busy/i.test((error as Error).message)) throw new DataDirectoryInUseError(dataDir);
+    throw error;
+  }
+}

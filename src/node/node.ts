@@ -1,0 +1,352 @@
+import type { ConsensusView, Effect, Indication, ScheduledTrack } from '../consensus/events.ts';
+import { MAX_OFFERS, MAX_REMEMBERED_TRACKS } from './bounds.ts';
+import { Fetcher } from './fetcher.ts';
+import { type ConsensusPort, Heart } from './heart.ts';
+import type { Journal } from './journal.ts';
+import { KeptTracks } from './kept-tracks.ts';
+import { chooseOffers, shuffler } from './offers.ts';
+import type {
+  BlocksPort,
+  LibraryPort,
+  Logger,
+  NetworkPort,
+  PlaybackPort,
+  PlayingReport,
+  ReadManifest,
+  TrackPlan,
+} from './ports.ts';
+import { Programme } from './programme.ts';
+import { type ClockFilter, TimeKeeper } from './time-keeper.ts';
+
+/** Slots shown as history, and kept to say who had which track. */
+const HISTORY_SLOTS = 50;
+
+export interface NodeComponents {
+  consensus: ConsensusPort & { view(nowMs: number): ConsensusView };
+  clock: ClockFilter;
+  network: NetworkPort;
+  library: LibraryPort;
+  playback: PlaybackPort;
+  blocks: BlocksPort;
+  readManifest: ReadManifest;
+  journal: Journal;
+  /** Local monotonic clock, fractional milliseconds, the same for every process of this machine. */
+  monoMs(): number;
+  randomBytes(count: number): Uint8Array;
+  log: Logger;
+}
+
+export interface NodeInit {
+  /** Track lengths that the station's rules admit. */
+  minDurationMs: number;
+  maxDurationMs: number;
+}
+
+/** One decided slot, as this node saw it. */
+export interface DecidedSlot {
+  slot: number;
+  hash: string;
+  startMs: number;
+  track: ScheduledTrack | null;
+  nodeId: string | null;
+  fallback: boolean;
+  proposals: number;
+}
+
+type EffectOf<T extends Effect['type']> = Extract<Effect, { type: T }>;
+
+/**
+ * A starling: brings the rooms together around the consensus. Music and messages come in, `step` decides, and its
+ * effects go out to network, store and player.
+ */
+export class StarlingNode {
+  readonly #components: NodeComponents;
+  readonly #init: NodeInit;
+  readonly #heart: Heart;
+  readonly #fetcher: Fetcher;
+  readonly #programme: Programme;
+  readonly #kept: KeptTracks;
+  readonly #timeKeeper: TimeKeeper;
+  readonly #random: () => number;
+  readonly #decided = new Map<number, DecidedSlot>();
+  readonly #lastSlot = new Map<string, number>();
+  readonly #plans = new Map<number, TrackPlan>();
+  readonly #ready = new Set<number>();
+  readonly #changeHandlers = new Set<() => void>();
+  #fetchedTracks = 0;
+  #fallbacks = 0;
+  #playing: PlayingReport | null = null;
+  #running = false;
+
+  constructor(components: NodeComponents, init: NodeInit) {
+    this.#components = components;
+    this.#init = init;
+    const { playback, blocks, readManifest, library, network, log } = components;
+    this.#random = shuffler(new DataView(components.randomBytes(4).buffer).getUint32(0));
+    const ownTracks = () => library.tracks();
+    this.#timeKeeper = this.#createTimeKeeper();
+    this.#programme = new Programme({ playback, blocks, readManifest, ownTracks, random: this.#random, log });
+    this.#kept = new KeptTracks({
+      content: network.content,
+      blocks,
+      readManifest,
+      ownTracks,
+      write: (entries) => components.journal.write(entries),
+      log,
+    });
+    this.#fetcher = new Fetcher({
+      content: network.content,
+      blocks,
+      readManifest,
+      stationNowMs: () => this.stationNowMs(),
+      onManifest: (slot, plan) => this.#manifestArrived(slot, plan),
+      onDone: (slot, ok) => this.#fetched(slot, ok),
+      log,
+    });
+    this.#heart = this.#createHeart();
+  }
+
+  /** Station time, fractional milliseconds. */
+  stationNowMs(): number {
+    return this.#timeKeeper.stationNowMs();
+  }
+
+  /** The genesis that station time belongs to; told to peers that ask for the time. */
+  timeDomain(): string | null {
+    return this.#timeKeeper.domain;
+  }
+
+  async start(): Promise<void> {
+    if (this.#running) return;
+    this.#running = true;
+    const { network, library, playback, journal } = this.#components;
+    const restored = journal.read();
+    this.#kept.restore(restored);
+    const forConsensus = Object.fromEntries(Object.entries(restored).filter(([key]) => !KeptTracks.owns(key)));
+    network.onMessage((message, from) => this.#heart.receive(message, from));
+    network.onRequest((from, request) => this.#heart.ask(from, request));
+    network.onPeers((peers) => {
+      this.#heart.dispatch({ type: 'peers', peers: peers.filter((peer) => peer.sync).map((peer) => peer.nodeId) });
+    });
+    library.onChanged(() => this.#libraryChanged());
+    playback.onPlaying((report) => this.#playingChanged(report));
+    await network.start();
+    await playback.start();
+    this.#heart.start(forConsensus, this.#components.randomBytes(32));
+    await library.start();
+    this.#libraryChanged();
+  }
+
+  async stop(): Promise<void> {
+    if (!this.#running) return;
+    this.#running = false;
+    const { network, library, playback, journal } = this.#components;
+    this.#heart.stop();
+    this.#timeKeeper.stop();
+    this.#fetcher.stop();
+    await playback.stop();
+    await library.stop();
+    await network.stop();
+    journal.close();
+  }
+
+  /** Called whenever something that people can see may have changed. Returns the way out. */
+  onChange(handler: () => void): () => void {
+    this.#changeHandlers.add(handler);
+    return () => this.#changeHandlers.delete(handler);
+  }
+
+  view(): ConsensusView {
+    return this.#components.consensus.view(Math.floor(this.stationNowMs()));
+  }
+
+  /** Decided slots, oldest first, at most 50. */
+  history(): DecidedSlot[] {
+    return [...this.#decided.values()].sort((a, b) => a.slot - b.slot);
+  }
+
+  /** What is known of a slot's track beyond the log: tags and cover, once its manifest is here. */
+  planOf(slot: number): TrackPlan | null {
+    return this.#plans.get(slot) ?? this.#programme.get(slot)?.plan ?? null;
+  }
+
+  /** All blocks of a slot's track are here. */
+  isReady(slot: number): boolean {
+    return this.#ready.has(slot) || this.#isOwn(slot);
+  }
+
+  get playing(): PlayingReport | null {
+    return this.#playing;
+  }
+
+  figures(): { fetchedTracks: number; fallbacks: number; keptTracks: number; faults: number } {
+    return {
+      fetchedTracks: this.#fetchedTracks,
+      fallbacks: this.#fallbacks,
+      keptTracks: this.#kept.size,
+      faults: this.#heart.faults,
+    };
+  }
+
+  clockStatus(): ReturnType<ClockFilter['status']> {
+    return this.#components.clock.status(this.#components.monoMs());
+  }
+
+  #createTimeKeeper(): TimeKeeper {
+    const { clock, network, playback, monoMs, log } = this.#components;
+    return new TimeKeeper({
+      clock,
+      exchangeTime: (peer, signal) => network.exchangeTime(peer, signal),
+      monoMs,
+      onSynced: (genesis, errorMs) => {
+        this.#heart.dispatch({ type: 'clock', genesis, synced: true, errorMs: Math.ceil(errorMs) });
+      },
+      onStep: () => {
+        log.info('station time stepped');
+        playback.clockStepped();
+        this.#heart.dispatch({ type: 'tick' });
+      },
+      log,
+    });
+  }
+
+  #createHeart(): Heart {
+    const { consensus, network, journal, monoMs, log } = this.#components;
+    return new Heart({
+      consensus,
+      network,
+      writeJournal: (entries) => journal.write(entries),
+      stationNowMs: () => this.stationNowMs(),
+      monoMs,
+      onFetch: (effect) => this.#fetcher.fetch(toOrder(effect)),
+      onCancelFetch: (effect) => this.#fetcher.cancel(effect.slot, effect.manifest),
+      onSchedule: (effect) => this.#schedule(effect),
+      onUnschedule: (effect) => this.#unschedule(effect.fromSlot),
+      onSyncTime: (effect) => this.#timeKeeper.follow(effect.genesis, effect.peers),
+      onIndication: (indication) => this.#indicate(indication),
+      onAdvanced: () => this.#changed(),
+      log,
+    });
+  }
+
+  #schedule(effect: EffectOf<'schedule'>): void {
+    this.#fetcher.forget((slot) => slot < effect.slot - HISTORY_SLOTS);
+    this.#programme.schedule(effect).catch((error) => {
+      this.#components.log.error('a slot could not be scheduled', { slot: effect.slot, cause: String(error) });
+    });
+  }
+
+  #unschedule(fromSlot: number): void {
+    this.#fetcher.forget((slot) => slot >= fromSlot);
+    this.#forget((slot) => slot >= fromSlot);
+    this.#programme.unschedule(fromSlot);
+  }
+
+  #forget(isStale: (slot: number) => boolean): void {
+    for (const table of [this.#decided, this.#plans, this.#ready]) {
+      for (const slot of [...table.keys()]) if (isStale(slot)) table.delete(slot);
+    }
+  }
+
+  #manifestArrived(slot: number, plan: TrackPlan): void {
+    this.#plans.set(slot, plan);
+    this.#programme.manifestArrived(slot, plan);
+  }
+
+  #fetched(slot: number, ok: boolean): void {
+    const decided = this.#decided.get(slot);
+    if (ok) this.#ready.add(slot);
+    if (ok && decided?.track != null && !this.#isOwn(slot)) {
+      this.#fetchedTracks += 1;
+      this.#kept.keep(decided.track.track_hash, decided.track.manifest, slot).catch((error) => {
+        this.#components.log.warn('a fetched track is not in the books', { slot, cause: String(error) });
+      });
+    }
+    this.#heart.dispatch({ type: 'fetched', slot, ok });
+  }
+
+  #isOwn(slot: number): boolean {
+    return this.#decided.get(slot)?.nodeId === this.#components.network.nodeId;
+  }
+
+  #playingChanged(report: PlayingReport): void {
+    this.#playing = report;
+    this.#heart.dispatch({ type: 'playback', ...report });
+  }
+
+  #indicate(indication: Indication): void {
+    const { log } = this.#components;
+    switch (indication.kind) {
+      case 'decided':
+        this.#noteDecided(indication);
+        return;
+      case 'phase':
+        log.info(PHASE_TEXT[indication.phase]);
+        return;
+      case 'fallback':
+        this.#fallbacks += 1;
+        log.info('nobody proposed: a track of the last ones plays again', { slot: indication.slot });
+        return;
+      case 'noHistory':
+        log.info('nobody proposed and nothing has played yet: own music', { slot: indication.slot });
+        return;
+      case 'ownKeyElsewhere':
+        log.error(
+          'another box speaks with the identity of this one (a copied card?): this box listens and plays, but proposes no more. ' +
+            'Remove identity.json from the data directory of one of the two',
+        );
+        return;
+      default:
+        log.info(indication.kind, { ...indication, kind: undefined });
+        return;
+    }
+  }
+
+  #noteDecided({ slot, record, hash, proposals }: Extract<Indication, { kind: 'decided' }>): void {
+    const nodeId = record.proposal?.body.node_id ?? record.track?.owners[0] ?? null;
+    const fallback = record.proposal === null;
+    this.#decided.set(slot, { slot, hash, startMs: record.start_ms, track: record.track, nodeId, fallback, proposals });
+    this.#forget((known) => known < slot - HISTORY_SLOTS);
+    if (record.track !== null) this.#remember(record.track.track_hash, slot);
+    this.#components.log.info('decided', { slot, track: record.track?.track_name, by: nodeId?.slice(-8), proposals });
+    this.#offerTracks();
+  }
+
+  #remember(trackHash: string, slot: number): void {
+    this.#lastSlot.delete(trackHash);
+    this.#lastSlot.set(trackHash, slot);
+    const oldest = this.#lastSlot.keys().next();
+    if (this.#lastSlot.size > MAX_REMEMBERED_TRACKS && !oldest.done) this.#lastSlot.delete(oldest.value);
+  }
+
+  #libraryChanged(): void {
+    if (!this.#running) return;
+    this.#programme.refreshFiller().catch((error) => {
+      this.#components.log.warn('no filler', { cause: String(error) });
+    });
+    this.#offerTracks();
+    this.#changed();
+  }
+
+  #offerTracks(): void {
+    const { library } = this.#components;
+    const offers = chooseOffers(library.tracks(), this.#lastSlot, this.#init, this.#random, MAX_OFFERS);
+    this.#heart.dispatch({ type: 'library', offers, playlistHash: library.playlistHash() });
+  }
+
+  #changed(): void {
+    for (const handler of this.#changeHandlers) handler();
+  }
+}
+
+const PHASE_TEXT: Record<ConsensusView['phase'], string> = {
+  listening: 'listening whether the station is on the air',
+  joining: 'the station is on the air: joining',
+  member: 'in the flock',
+  stopped: 'no longer taking part',
+};
+
+function toOrder(effect: EffectOf<'fetch'>): Parameters<Fetcher['fetch']>[0] {
+  const { slot, track, neededAtMs, final } = effect;
+  return { slot, track, neededAtMs, uselessAtMs: neededAtMs + track.duration_ms, final };
+}

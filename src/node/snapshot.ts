@@ -1,0 +1,231 @@
+import type { ConsensusView, QueueEntry, ScheduledTrack } from '../consensus/events.ts';
+import { STATUS_VERSION, type StatusSnapshot, type TrackStatus } from '../web/snapshot.ts';
+import type { StarlingNode } from './node.ts';
+import type { ConnectedPeer, LibraryFigures, PlaybackFigures, TrackPlan } from './ports.ts';
+
+type Notice = StatusSnapshot['notices'][number];
+
+/** What the snapshot is put together from, beyond the node itself. */
+export interface SnapshotSources {
+  node: StarlingNode;
+  nodeId: string;
+  version: string;
+  name: string;
+  station: { name: string; closed: boolean };
+  output: string;
+  startedMonoMs: number;
+  monoMs(): number;
+  addresses(): string[];
+  peers(): ConnectedPeer[];
+  networkCounters(): Record<string, number>;
+  library(): LibraryFigures & { sources: string[]; catalog: string | null; playlistHash: string | null };
+  playback(): PlaybackFigures;
+  memory(): StatusSnapshot['memory'];
+  host(): StatusSnapshot['host'];
+}
+
+/** The picture of this moment, made anew at each call. */
+export function buildSnapshot(sources: SnapshotSources): StatusSnapshot {
+  const { node } = sources;
+  const view = node.view();
+  const names = new Map(view.roster.map((entry) => [entry.nodeId, entry.name]));
+  const playback = sources.playback();
+  const clock = node.clockStatus();
+  const library = sources.library();
+  return {
+    version: STATUS_VERSION,
+    node: {
+      id: sources.nodeId,
+      name: sources.name,
+      version: sources.version,
+      uptime_ms: Math.round(sources.monoMs() - sources.startedMonoMs),
+      addresses: sources.addresses(),
+    },
+    station: stationStatus(sources, view),
+    now: nowStatus(sources, view, playback, names),
+    queue: view.queue.map((entry) => queueStatus(node, entry, names)),
+    history: historyStatus(node),
+    peers: peerStatus(sources, view, names),
+    library: libraryStatus(library),
+    sync: {
+      offset_ms: playback.offsetMs,
+      clock_offset_ms: clock.offsetMs,
+      clock_error_ms: clock.errorMs,
+      synced: clock.synced,
+      drift_ppm: playback.driftPpm,
+      corrections: playback.corrections,
+      underruns: playback.underruns,
+      filler_ms: playback.fillerMs,
+    },
+    output: {
+      wanted: sources.output,
+      device: playback.output,
+      state: playback.state,
+      silent: playback.silent,
+      reason: playback.reason,
+    },
+    diverged: view.diverged,
+    diverged_reason: view.reason,
+    figures: figureStatus(node),
+    counters: { ...sources.networkCounters(), ...view.counters },
+    memory: sources.memory(),
+    host: sources.host(),
+    notices: notices(view, playback, library),
+  };
+}
+
+function stationStatus(sources: SnapshotSources, view: ConsensusView): StatusSnapshot['station'] {
+  return {
+    id: view.stationId,
+    name: sources.station.name,
+    closed: sources.station.closed,
+    phase: view.phase,
+    genesis: view.genesis,
+    head: view.head,
+    head_slot: view.headSlot,
+    slot: view.slot,
+    time_ms: Math.floor(sources.node.stationNowMs()),
+    rules_hash: view.rulesHash,
+    roster: view.roster.length,
+  };
+}
+
+/** What really sounds here, which is not always what the log says. */
+function nowStatus(
+  sources: SnapshotSources,
+  view: ConsensusView,
+  playback: PlaybackFigures,
+  names: ReadonlyMap<string, string>,
+): StatusSnapshot['now'] {
+  const { node } = sources;
+  const { now } = view;
+  if (now === null) return null;
+  const playing = node.playing;
+  const isFlock = playing?.slot === now.slot && playing.actual !== null && playing.actual === now.track?.track_hash;
+  const isOwn = playing?.slot === now.slot && playing.actual !== null && !isFlock;
+  const plan = node.planOf(now.slot);
+  const trackStatus = isOwn ? ownTrack(plan) : now.track === null ? null : describe(now.track, plan);
+  return {
+    slot: now.slot,
+    track: trackStatus,
+    source: isFlock ? 'flock' : isOwn ? 'own' : 'filler',
+    node_id: now.nodeId,
+    node_name: now.nodeId === null ? null : (names.get(now.nodeId) ?? null),
+    position_ms: playback.positionMs,
+    duration_ms: now.durationMs,
+    start_ms: now.startMs,
+    measured_mono_ms: playback.positionMs === null ? null : sources.monoMs(),
+  };
+}
+
+function ownTrack(plan: TrackPlan | null): TrackStatus | null {
+  if (plan === null) return null;
+  return { hash: plan.track.trackHash, name: plan.track.name, ...tags(plan) };
+}
+
+function describe(track: ScheduledTrack, plan: TrackPlan | null): TrackStatus {
+  return { hash: track.track_hash, name: track.track_name, ...tags(plan) };
+}
+
+function tags(plan: TrackPlan | null): Pick<TrackStatus, 'artist' | 'title' | 'album' | 'cover'> {
+  if (plan === null) return { artist: null, title: null, album: null, cover: null };
+  const { artist, title, album, cover } = plan.meta;
+  return { artist, title, album, cover };
+}
+
+function queueStatus(
+  node: StarlingNode,
+  entry: QueueEntry,
+  names: ReadonlyMap<string, string>,
+): StatusSnapshot['queue'][number] {
+  return {
+    slot: entry.slot,
+    start_ms: entry.startMs,
+    duration_ms: entry.durationMs,
+    track: entry.track === null ? null : describe(entry.track, node.planOf(entry.slot)),
+    node_id: entry.nodeId,
+    node_name: entry.nodeId === null ? null : (names.get(entry.nodeId) ?? null),
+    final: entry.final,
+    ready: node.isReady(entry.slot),
+    ticket: entry.ticket,
+  };
+}
+
+function historyStatus(node: StarlingNode): StatusSnapshot['history'] {
+  return node.history().map(({ slot, hash, startMs, track, nodeId, fallback }) => ({
+    slot,
+    hash,
+    start_ms: startMs,
+    track: track === null ? null : { hash: track.track_hash, name: track.track_name },
+    node_id: nodeId,
+    fallback,
+  }));
+}
+
+function peerStatus(
+  sources: SnapshotSources,
+  view: ConsensusView,
+  names: ReadonlyMap<string, string>,
+): StatusSnapshot['peers'] {
+  const connected = new Map(sources.peers().map((peer) => [peer.nodeId, peer]));
+  const heard = new Map(view.peers.map((peer) => [peer.nodeId, peer]));
+  const nowMs = sources.node.stationNowMs();
+  return [...new Set([...heard.keys(), ...connected.keys()])].map((nodeId) => {
+    const state = heard.get(nodeId);
+    return {
+      node_id: nodeId,
+      name: names.get(nodeId) ?? `…${nodeId.slice(-6)}`,
+      state: state === undefined ? 'unknown' : state.diverged ? 'diverged' : 'sync',
+      reason: state?.reason ?? null,
+      slot: state?.slot ?? null,
+      head: state?.head ?? null,
+      track: state?.track ?? null,
+      offset_ms: null,
+      rtt_ms: connected.get(nodeId)?.rttMs ?? null,
+      connected: connected.has(nodeId),
+      heard_ago_ms: state === undefined ? null : Math.max(0, Math.round(nowMs - state.lastHeardMs)),
+    };
+  });
+}
+
+function libraryStatus(library: ReturnType<SnapshotSources['library']>): StatusSnapshot['library'] {
+  return {
+    tracks: library.tracks,
+    ready: library.ready,
+    scanning: library.scanning,
+    done_files: library.doneFiles,
+    total_files: library.totalFiles,
+    realtime_x: library.realtimeX,
+    sources: library.sources,
+    catalog: library.catalog,
+    playlist_hash: library.playlistHash,
+    skipped: library.skipped,
+    skipped_total: library.skipped.length,
+  };
+}
+
+function figureStatus(node: StarlingNode): StatusSnapshot['figures'] {
+  const { fetchedTracks, fallbacks, keptTracks, faults } = node.figures();
+  return { fetched_tracks: fetchedTracks, fallbacks, kept_tracks: keptTracks, faults };
+}
+
+function notices(view: ConsensusView, playback: PlaybackFigures, library: LibraryFigures): Notice[] {
+  const found: Notice[] = [];
+  if (view.phase === 'stopped') {
+    found.push({
+      level: 'error',
+      code: 'stopped',
+      text: 'This box no longer takes part: it was asked to leave, or another box speaks with its identity.',
+    });
+  }
+  if (playback.silent) {
+    found.push({ level: 'warning', code: 'silent', text: `No sound here: ${playback.reason ?? 'no sound card'}.` });
+  }
+  if (!library.scanning && library.ready === 0) {
+    found.push({ level: 'warning', code: 'noMusic', text: 'No music of its own: plug in a stick with music.' });
+  }
+  if (library.skipped.length > 0) {
+    found.push({ level: 'info', code: 'skippedFiles', text: `${library.skipped.length} files could not be used.` });
+  }
+  return found;
+}
