@@ -1,0 +1,107 @@
+import { describe, expect, it } from 'vitest';
+import type { ConsensusEvent, Effect } from '../../../src/consensus/events.ts';
+import type { SignedMessage } from '../../../src/consensus/messages.ts';
+import { Heart } from '../../../src/node/heart.ts';
+import type { NetworkPort } from '../../../src/node/ports.ts';
+import { quiet } from './fakes.ts';
+
+function setUp(answer: (event: ConsensusEvent) => Effect[]) {
+  const did: string[] = [];
+  const events: ConsensusEvent[] = [];
+  const network = {
+    publish: async (topic: string) => void did.push(`publish ${topic}`),
+    request: async () => {
+      throw new Error('unreachable');
+    },
+  } as unknown as NetworkPort;
+  const heart: Heart = new Heart({
+    consensus: {
+      step: (event) => {
+        events.push(event);
+        return answer(event);
+      },
+      nextWakeMs: () => ({ nowMs: null, monoMs: null }),
+    },
+    network,
+    writeJournal: (entries) => did.push(`write ${entries.map((entry) => entry.key).join(',')}`),
+    stationNowMs: () => 1_000.7,
+    monoMs: () => 5.9,
+    onFetch: () => {
+      did.push('fetch');
+      heart.dispatch({ type: 'fetched', slot: 1, ok: true });
+      did.push('fetch returned');
+    },
+    onCancelFetch: () => did.push('cancelFetch'),
+    onSchedule: () => did.push('schedule'),
+    onUnschedule: () => did.push('unschedule'),
+    onSyncTime: () => did.push('syncTime'),
+    onIndication: (indication) => did.push(`indicate ${indication.kind}`),
+    onAdvanced: () => {},
+    log: quiet,
+  });
+  return { heart, did, events };
+}
+
+const message = { body: { type: 'STATE' }, sig: new Uint8Array() } as unknown as SignedMessage;
+
+describe('Heart', () => {
+  it('has everything of a step on disk before anything leaves', () => {
+    const { heart, did } = setUp(() => [
+      { type: 'publish', topic: 'state', message },
+      { type: 'persist', key: 'a', value: null },
+      { type: 'persist', key: 'b', value: { v: 1 } },
+    ]);
+    heart.dispatch({ type: 'tick' });
+    heart.stop();
+    expect(did).toEqual(['write a,b', 'publish state']);
+  });
+
+  it('gives whole milliseconds', () => {
+    const { heart, events } = setUp(() => []);
+    heart.dispatch({ type: 'tick' });
+    heart.stop();
+    expect(events[0]).toMatchObject({ nowMs: 1_000, monoMs: 5 });
+  });
+
+  it('never enters step while step’s effects are being carried out', () => {
+    const { heart, did, events } = setUp((event) =>
+      event.type === 'tick' ? [{ type: 'fetch' } as Effect, { type: 'unschedule', fromSlot: 1 }] : [],
+    );
+    heart.dispatch({ type: 'tick' });
+    heart.stop();
+    expect(did).toEqual(['fetch', 'fetch returned', 'unschedule']);
+    expect(events.map((event) => event.type)).toEqual(['tick', 'fetched']);
+  });
+
+  it('passes step’s verdict to gossip, accept without one, ignore when step fails', () => {
+    const verdicts: (Effect[] | Error)[] = [[{ type: 'verdict', verdict: 'reject' }], [], new Error('bug')];
+    const { heart } = setUp(() => {
+      const next = verdicts.shift();
+      if (next instanceof Error) throw next;
+      return next ?? [];
+    });
+    expect(heart.receive(message, 'peer')).toBe('reject');
+    expect(heart.receive(message, 'peer')).toBe('accept');
+    expect(heart.receive(message, 'peer')).toBe('ignore');
+    expect(heart.faults).toBe(1);
+    heart.stop();
+  });
+
+  it('answers a question that step leaves open with a refusal', async () => {
+    const { heart } = setUp(() => []);
+    expect(await heart.ask('peer', { kind: 'status' })).toEqual({ kind: 'refused', cause: 'busy' });
+    heart.stop();
+  });
+
+  it('tells step when a peer does not answer', async () => {
+    const { heart, events } = setUp((event) =>
+      event.type === 'tick'
+        ? [{ type: 'ask', requestId: 3, peer: 'p', request: { kind: 'status' }, timeoutMs: 10 }]
+        : [],
+    );
+    heart.dispatch({ type: 'tick' });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    heart.stop();
+    expect(events[1]).toMatchObject({ type: 'answer', requestId: 3, from: 'p', response: null });
+  });
+});

@@ -1,0 +1,153 @@
+import { describe, expect, it } from 'vitest';
+import { MAX_KEPT_TRACKS } from '../../../src/node/bounds.ts';
+import { KeptTracks } from '../../../src/node/kept-tracks.ts';
+import { createLogger } from '../../../src/node/logger.ts';
+import { chooseOffers, shuffler } from '../../../src/node/offers.ts';
+import type { PlaybackPort } from '../../../src/node/ports.ts';
+import { Programme } from '../../../src/node/programme.ts';
+import { MemoryBlocks, MemoryPeers, own, plan, quiet, readPlan, stock } from './fakes.ts';
+
+function setUp(tracks: string[] = []) {
+  const blocks = new MemoryBlocks();
+  const scheduled: string[] = [];
+  for (const name of tracks) stock(blocks.held, plan(name));
+  const playback = {
+    schedule: (entry: { slot: number; track: { name: string } }) => scheduled.push(`${entry.slot} ${entry.track.name}`),
+    unschedule: (fromSlot: number) => scheduled.push(`void from ${fromSlot}`),
+  } as unknown as PlaybackPort;
+  const programme = new Programme({
+    playback,
+    blocks,
+    readManifest: readPlan,
+    ownTracks: () => tracks.map((name) => own(name)),
+    random: () => 0,
+    log: quiet,
+  });
+  return { programme, scheduled };
+}
+
+const track = (name: string) => ({
+  track_hash: `sha256:${name}`,
+  track_name: name,
+  duration_ms: 24_000,
+  manifest: `m-${name}`,
+  owners: [],
+});
+
+describe('Programme', () => {
+  it('hands over at once what is here, later what arrives later', async () => {
+    const { programme, scheduled } = setUp(['a']);
+    await programme.schedule({ slot: 1, track: track('a'), startMs: 0, durationMs: 24_000 });
+    await programme.schedule({ slot: 2, track: track('b'), startMs: 24_000, durationMs: 24_000 });
+    expect(scheduled).toEqual(['1 a']);
+    programme.manifestArrived(2, plan('b'));
+    expect(scheduled).toEqual(['1 a', '2 b']);
+  });
+
+  it('takes no manifest of another track than the slot’s', async () => {
+    const { programme, scheduled } = setUp();
+    await programme.schedule({ slot: 2, track: track('b'), startMs: 0, durationMs: 24_000 });
+    programme.manifestArrived(2, plan('c'));
+    expect(scheduled).toEqual([]);
+  });
+
+  it('plays own music where the flock has none', async () => {
+    const { programme, scheduled } = setUp(['a']);
+    await programme.schedule({ slot: 1, track: null, startMs: 0, durationMs: 24_000 });
+    expect(scheduled).toEqual(['1 a']);
+  });
+
+  it('does not hand over a slot that was dropped while its manifest was read', async () => {
+    const { programme, scheduled } = setUp(['a']);
+    const pending = programme.schedule({ slot: 1, track: track('a'), startMs: 0, durationMs: 24_000 });
+    programme.unschedule(1);
+    await pending;
+    expect(scheduled).toEqual(['void from 1']);
+  });
+
+  it('fills a hole from own music, and has nothing without any', async () => {
+    const full = setUp(['a']);
+    await full.programme.refreshFiller();
+    expect(full.programme.filler()?.name).toBe('a');
+    const empty = setUp();
+    await empty.programme.refreshFiller();
+    expect(empty.programme.filler()).toBeNull();
+  });
+});
+
+describe('KeptTracks', () => {
+  function setUpKept(ownTracks: string[] = []) {
+    const blocks = new MemoryBlocks();
+    const content = new MemoryPeers(blocks);
+    const journal = new Map<string, unknown>();
+    const kept = new KeptTracks({
+      content,
+      blocks,
+      readManifest: readPlan,
+      ownTracks: () => ownTracks.map((name) => own(name)),
+      write: (entries) => {
+        for (const { key, value } of entries) value === null ? journal.delete(key) : journal.set(key, value);
+      },
+      log: quiet,
+    });
+    return { kept, blocks, content, journal };
+  }
+
+  it('drops the tracks that were scheduled longest ago, blocks and all', async () => {
+    const { kept, blocks, journal } = setUpKept();
+    for (let slot = 0; slot < MAX_KEPT_TRACKS + 2; slot++) {
+      stock(blocks.held, plan(`t${slot}`));
+      await kept.keep(`sha256:t${slot}`, `m-t${slot}`, slot);
+    }
+    expect(kept.size).toBe(MAX_KEPT_TRACKS);
+    expect(journal.size).toBe(MAX_KEPT_TRACKS);
+    expect(blocks.held.has('t0-0')).toBe(false);
+    expect(blocks.held.has('m-t1')).toBe(false);
+    expect(blocks.held.has('t2-0')).toBe(true);
+  });
+
+  it('never touches own tracks', async () => {
+    const { kept, blocks } = setUpKept(['t0']);
+    for (let slot = 0; slot < MAX_KEPT_TRACKS + 3; slot++) {
+      stock(blocks.held, plan(`t${slot}`));
+      await kept.keep(`sha256:t${slot}`, `m-t${slot}`, slot);
+    }
+    expect(blocks.held.has('t0-0')).toBe(true);
+  });
+
+  it('comes back from the journal', async () => {
+    const { kept } = setUpKept();
+    kept.restore({ 'kept:m-x': { v: 1, trackHash: 'sha256:x', manifest: 'm-x', slot: 3 }, 'log:1': { v: 1 } });
+    expect(kept.size).toBe(1);
+  });
+});
+
+describe('chooseOffers', () => {
+  const allowed = { minDurationMs: 10_000, maxDurationMs: 600_000 };
+  it('offers what played longest ago first, and nothing outside the allowed lengths', () => {
+    const tracks = [own('new'), own('old'), own('never'), own('short', 5_000), own('long', 700_000)];
+    const last = new Map([
+      ['sha256:new', 90],
+      ['sha256:old', 10],
+    ]);
+    const offers = chooseOffers(tracks, last, allowed, shuffler(1), 10);
+    expect(offers.map((offer) => offer.track_name)).toEqual(['never', 'old', 'new']);
+  });
+
+  it('keeps its bound and differs from seed to seed', () => {
+    const tracks = Array.from({ length: 500 }, (_, i) => own(`t${i}`));
+    const names = (seed: number) =>
+      chooseOffers(tracks, new Map(), allowed, shuffler(seed), 128).map((o) => o.track_name);
+    expect(names(1)).toHaveLength(128);
+    expect(names(1)).toEqual(names(1));
+    expect(names(1)).not.toEqual(names(2));
+  });
+});
+
+describe('createLogger', () => {
+  it('lets no control character of a stranger’s name through', () => {
+    const lines: string[] = [];
+    createLogger('info', (line) => lines.push(line)).info('decided', { track: 'a\u001b[2Jb\nc' });
+    expect(lines).toEqual(['info  decided  track=a\\x1b[2Jb\\x0ac']);
+  });
+});
