@@ -111,6 +111,7 @@ function takeOutEmpty(args: string[], problems: Problem[]): Token[] {
     const empty = tokens.find(
       (token) =>
         takesValue(token.name) !== null &&
+        !token.rawName.startsWith('--no-') &&
         (token.value === undefined ||
           (token.inlineValue === false && token.value.startsWith('-') && !isNumber(token.value))),
     );
@@ -153,6 +154,21 @@ function takeOption(token: Token, spec: SettingSpec, line: CommandLine): void {
     });
 }
 
+/** Words that belong to no option. One behind an unknown option was meant as its value, and is not told apart. */
+function strayWords(args: readonly string[]): Problem[] {
+  const tokens = optionTokens(args);
+  const unknown = tokens.filter((token) => token.kind === 'option' && !(token.name in optionTable()));
+  const isItsValue = (index: number) => unknown.some((token) => token.index === index - 1);
+  return tokens
+    .filter((token) => token.kind === 'positional' && !isItsValue(token.index))
+    .map((token) => ({
+      where: shown('value' in token ? token.value : ''),
+      value: null,
+      cause: 'belongs to no option',
+      allowed: 'options that begin with --, after `npm start --`',
+    }));
+}
+
 /** Reads the arguments after the program's name. Never throws: what is wrong stands in `problems`. */
 export function parseCommandLine(argv: readonly string[]): CommandLine {
   const line: CommandLine = { help: false, version: false, data: null, values: new Map(), problems: [] };
@@ -169,15 +185,7 @@ export function parseCommandLine(argv: readonly string[]): CommandLine {
       line.data = token.value ?? '';
     } else line.problems.push(unknownFlag(token.rawName));
   }
-  for (const token of optionTokens(args)) {
-    if (token.kind === 'positional')
-      line.problems.push({
-        where: shown(token.value),
-        value: null,
-        cause: 'belongs to no option',
-        allowed: 'options that begin with --, after `npm start --`',
-      });
-  }
+  line.problems.push(...strayWords(args));
   return line;
 }
 
@@ -264,7 +272,7 @@ export function refusalText(problems: readonly Problem[]): string {
   const entries = problems.map(({ where, value, cause, allowed }) => {
     const what = value === null ? where : `${where} ${value}`;
     const lines = wrapped(`Allowed: ${allowed}.`, HELP_WIDTH - 4).map((line) => `    ${line}`);
-    return `  ${what}: ${cause}.\n${lines.join('\n')}`;
+    return `  ${what}: ${cause}${cause.endsWith('?') ? '' : '.'}\n${lines.join('\n')}`;
   });
   const count = problems.length === 1 ? 'one setting is wrong' : `${problems.length} settings are wrong`;
   return `Starling did not start: ${count}.\n\n${entries.join('\n\n')}\n\nAll options and the settings file: npm start -- --help\n`;

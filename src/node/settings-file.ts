@@ -7,6 +7,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileAtomically } from './atomic-file.ts';
+import { jsonErrorPlace } from './json-place.ts';
 import { fileCause } from './settings-schema.ts';
 
 export const SETTINGS_VERSION = 1;
@@ -31,14 +32,6 @@ export class SettingsFileError extends Error {
   }
 }
 
-/** Line and column of a JSON syntax error, as V8 tells it. */
-function jsonCause(error: SyntaxError, text: string): string {
-  const position = /position (\d+)/.exec(error.message)?.[1];
-  if (position === undefined) return error.message;
-  const before = text.slice(0, Number(position)).split('\n');
-  return `${error.message.replace(/ \(line.*\)$/, '')} (line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1})`;
-}
-
 function readText(path: string): string | null {
   try {
     const stat = statSync(path);
@@ -57,8 +50,11 @@ function parseText(text: string): SettingsJson {
   let json: unknown;
   try {
     json = JSON.parse(text.replace(/^\ufeff/, ''));
-  } catch (error) {
-    throw new SettingsFileError(`is not JSON: ${jsonCause(error as SyntaxError, text)}`, 'one JSON object');
+  } catch {
+    throw new SettingsFileError(
+      `is not JSON: wrong at ${jsonErrorPlace(text.replace(/^\ufeff/, ''))}`,
+      'one JSON object',
+    );
   }
   if (typeof json !== 'object' || json === null || Array.isArray(json))
     throw new SettingsFileError('does not hold an object', `one JSON object with "version": ${SETTINGS_VERSION}`);

@@ -6,6 +6,7 @@ import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import { multiaddr } from '@multiformats/multiaddr';
 import { parseRules, type Rules } from '../consensus/rules.ts';
+import { jsonErrorPlace } from './json-place.ts';
 
 /** Names travel in JOIN and on the page: one line of a phone's width. */
 export const MAX_NAME_BYTES = 64;
@@ -211,11 +212,13 @@ function checkRules(value: unknown, paths: PathContext): Checked<Rules> {
   let json = value;
   if (typeof value === 'string') {
     const path = absolutePath(value, paths);
+    let content = '';
     try {
       if (statSync(path).size > MAX_RULES_FILE_BYTES) return bad(`is larger than ${MAX_RULES_FILE_BYTES} bytes`);
-      json = JSON.parse(readFileSync(path, 'utf8'));
+      content = readFileSync(path, 'utf8');
+      json = JSON.parse(content);
     } catch (error) {
-      return bad(error instanceof SyntaxError ? `is not JSON (${error.message})` : fileCause(error));
+      return bad(error instanceof SyntaxError ? `is not JSON: wrong at ${jsonErrorPlace(content)}` : fileCause(error));
     }
   }
   try {
