@@ -1,0 +1,112 @@
+/** Every bound of the network room, with its reason. What bounds the messages themselves stands in the consensus room. */
+
+/** Connections this node looks for by itself. Gossip's mesh needs 6 to 12; the rest survives churn and lying peers. */
+export const TARGET_CONNECTIONS = 24;
+/** Connections held at most, inbound ones included: about 150 kB each, 20 MB of a 512 MB box. */
+export const MAX_CONNECTIONS = 128;
+/** A flock behind one address (NAT, a test machine) may arrive at once; libp2p's 5 a second would silence it. */
+export const INBOUND_CONNECTIONS_PER_SECOND = 100;
+/** Handshakes in progress: a flock that wakes up after a power cut dials everybody at once. */
+export const MAX_PENDING_HANDSHAKES = 64;
+
+/** Addresses known for dialling: enough for the whole neighbourhood, too few to be filled up to harm. */
+export const MAX_CANDIDATES = 512;
+/** Addresses of one peer: interfaces times protocols of a normal box stay far below. */
+export const MAX_ADDRESSES_PER_PEER = 8;
+/** Dials in progress: each costs a handshake of about 10 ms on a small box. */
+export const MAX_PARALLEL_DIALS = 4;
+export const FIRST_REDIAL_MS = 1_000;
+/** A named bootstrap address is never given up; one dial in half a minute costs nothing. */
+export const LONGEST_BOOTSTRAP_REDIAL_MS = 30_000;
+export const LONGEST_REDIAL_MS = 5 * 60_000;
+/** A found address that failed this often in a row is forgotten: about half an hour of silence. */
+export const MAX_FAILED_DIALS = 12;
+export const DIAL_TIMEOUT_MS = 8_000;
+/** How often the table of addresses is looked through. */
+export const DIAL_TICK_MS = 500;
+
+/** A peer that has not named our protocols this long after it connected belongs to somebody else. */
+export const STATION_GRACE_MS = 10_000;
+/** How long a peer of another station is not talked to. It may be re-tuned, so not for ever. */
+export const FOREIGN_PEER_MS = 5 * 60_000;
+/** How long a peer that floods is not talked to. */
+export const ABUSIVE_PEER_MS = 60_000;
+/** Peers remembered as foreign or abusive. */
+export const MAX_SHUNNED_PEERS = 1_024;
+
+/** One RPC of gossip: a heartbeat's worth of messages. libp2p's 4 MiB would let one peer hold too much memory. */
+export const MAX_GOSSIP_RPC_BYTES = 1_048_576;
+/** How long gossip itself drops a repetition; afterwards the replay table does. */
+export const GOSSIP_SEEN_MS = 120_000;
+/** Content hashes remembered against replays: 20 minutes of a flock of 64 at 13 messages a second, 3 MB. */
+export const MAX_REPLAY_HASHES = 16_384;
+/** Topic names a peer may subscribe to before it is ignored: three are ours. */
+export const MAX_SUBSCRIPTIONS_PER_RPC = 64;
+
+/** Requests of the catch-up stream one peer may have open: a joiner pulls records and proposals side by side. */
+export const MAX_SYNC_PER_PEER = 4;
+/** Requests of all peers in work at once: each may read records from disk. */
+export const MAX_SYNC_TOTAL = 16;
+/** Token bucket of one peer: a joiner's burst, then a steady pace above any honest need (one digest in 10 s). */
+export const SYNC_BURST = 64;
+export const SYNC_PER_SECOND = 8;
+/** Refusals in a row after which the peer is cut off: an honest one waits when it is told to. */
+export const SYNC_STRIKES = 64;
+/** A request must be here this soon after its stream: it is one small frame. */
+export const SYNC_READ_TIMEOUT_MS = 5_000;
+/** Time for the answer to be made and taken by a slow link. */
+export const SYNC_ANSWER_TIMEOUT_MS = 20_000;
+
+/** Exchanges on one time stream in the sliding second: the filter's first burst has 8 at 60 ms. */
+export const TIME_FRAMES_BURST = 64;
+export const TIME_FRAMES_PER_SECOND = 20;
+export const TIME_TIMEOUT_MS = 3_000;
+/** Exchanges under way with one peer. */
+export const MAX_TIME_PENDING = 4;
+/** A time stream that answers nothing this often in a row is opened anew. */
+export const TIME_STREAM_FAILURES = 3;
+
+/** Largest block that is fetched or served: one segment (protocol: <= 1 MiB; largest FLAC segment seen 752 kB). */
+export const MAX_BLOCK_BYTES = 1_048_576;
+/** One bitswap message: a block and its framing. */
+export const MAX_BITSWAP_MESSAGE_BYTES = MAX_BLOCK_BYTES + 65_536;
+/** Blocks asked for at once over all: throughput is flat from 8 on, memory is not. */
+export const MAX_PARALLEL_FETCHES = 8;
+/** Blocks asked of one peer at once: it reads all of them into memory before it sends the first. */
+export const MAX_WANTS_PER_PROVIDER = 4;
+/** Wants of one peer that are kept while serving it; the rest of a greedy list is dropped. */
+export const MAX_WANTS_SERVED = 8;
+/** Fetches that wait for their turn: several tracks of 40 to 700 segments. */
+export const MAX_QUEUED_FETCHES = 4_096;
+/** No block from the first provider by then: the next one is asked beside it. */
+export const FETCH_HEDGE_MS = 3_000;
+/** A provider has this long for one block: 1 MiB at 50 kB/s. */
+export const FETCH_ATTEMPT_MS = 20_000;
+/** Providers asked beside each other for one block: each of them may send it whole. */
+export const MAX_HEDGED_PROVIDERS = 2;
+/** Rounds over all providers before a fetch gives up; its caller decides whether to come back. */
+export const FETCH_ROUNDS = 3;
+export const FETCH_ROUND_PAUSE_MS = 500;
+
+/** Peers told in one exchange of addresses, and how often one peer may ask. */
+export const MAX_EXCHANGED_PEERS = 16;
+export const MAX_EXCHANGE_BYTES = 32_768;
+export const EXCHANGE_INTERVAL_MS = 20_000;
+export const EXCHANGE_MIN_INTERVAL_MS = 2_000;
+export const EXCHANGE_TIMEOUT_MS = 5_000;
+
+/** A new link is asked this often (pauses before each turn); then boxes only say that they are there. */
+export const MDNS_QUERY_DELAYS_MS: readonly number[] = [0, 1_000, 3_000, 7_000];
+/** Fifty boxes on a link: three small packets a second. */
+export const MDNS_ANNOUNCE_INTERVAL_MS = 15_000;
+/** How often links are looked for: a cable plugged in is heard of within this and the first query. */
+export const MDNS_RESCAN_MS = 3_000;
+/** RFC 6762, section 6: a record is multicast at most once a second on a link. */
+export const MDNS_ANSWER_INTERVAL_MS = 1_000;
+/** Links that are served: a box has two or three; containers bring dozens. */
+export const MDNS_MAX_LINKS = 16;
+
+/** Changes of the list of peers are told at most this often. */
+export const PEERS_DEBOUNCE_MS = 50;
+/** A stop that takes longer leaves the rest to the process's end. */
+export const STOP_TIMEOUT_MS = 5_000;
