@@ -94,6 +94,17 @@ function npmFailure(output) {
   const tail = output.trim().split('\n').slice(-SHOWN_LINES).join('\n');
   if (/ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|ERR_SOCKET_TIMEOUT|network/i.test(output))
     return new Refusal('The npm registry cannot be reached: this machine seems to have no network.', [], tail);
+  if (/EUSAGE/.test(output))
+    return new Refusal(
+      'package.json and package-lock.json do not fit together.',
+      ['npm install --ignore-scripts', 'node src/setup/complete-lock.mjs'],
+      output
+        .trim()
+        .split('\n')
+        .filter((line) => /Missing|Invalid|sync/.test(line))
+        .slice(0, SHOWN_LINES)
+        .join('\n'),
+    );
   if (/ENOSPC/.test(output)) return new Refusal('There is no space left on the disk for the npm packages.', [], tail);
   if (/EACCES|EPERM|EROFS/.test(output))
     return new Refusal("This user may not write in the project's folder.", [], tail);
