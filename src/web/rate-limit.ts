@@ -1,0 +1,37 @@
+interface Bucket {
+  tokens: number;
+  atMs: number;
+}
+
+/**
+ * Token buckets, one a client: `burst` requests at once, `perSecond` in the long run. The table is bounded: the client
+ * unseen for longest is forgotten, which only ever gives tokens back.
+ */
+export class RateLimit {
+  readonly #buckets = new Map<string, Bucket>();
+  readonly #init: { burst: number; perSecond: number; maxClients: number };
+
+  constructor(init: { burst: number; perSecond: number; maxClients: number }) {
+    this.#init = init;
+  }
+
+  /**
+   * Takes one token. @returns 0 when there was one, else the milliseconds until there is one again.
+   * @param nowMs monotonic
+   */
+  take(client: string, nowMs: number): number {
+    const { burst, perSecond, maxClients } = this.#init;
+    const known = this.#buckets.get(client);
+    const tokens = known ? Math.min(burst, known.tokens + ((nowMs - known.atMs) * perSecond) / 1_000) : burst;
+    const allowed = tokens >= 1;
+    // Deleting first moves the client to the young end of the map.
+    this.#buckets.delete(client);
+    this.#buckets.set(client, { tokens: allowed ? tokens - 1 : tokens, atMs: nowMs });
+    if (this.#buckets.size > maxClients) this.#buckets.delete(this.#buckets.keys().next().value as string);
+    return allowed ? 0 : Math.ceil(((1 - tokens) * 1_000) / perSecond);
+  }
+
+  get size(): number {
+    return this.#buckets.size;
+  }
+}

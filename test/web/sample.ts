@@ -1,0 +1,147 @@
+import { STATUS_VERSION, type StatusSnapshot } from '../../src/web/snapshot.ts';
+
+const hash = (digit: string) => `sha256:${digit.repeat(64)}`;
+
+/** A node in the middle of its programme, with two others. Every call makes a fresh one. */
+export function sampleSnapshot(): StatusSnapshot {
+  const nodes = { self: '12D3KooWSelfSelfSelf', wren: '12D3KooWWrenWrenWren', rook: '12D3KooWRookRookRook' };
+  const startMs = 1_700_000_000_000;
+  const track = (digit: string, artist: string, title: string) => ({
+    hash: hash(digit),
+    name: `${artist} – ${title}`,
+    artist,
+    title,
+    album: null,
+    cover: null,
+  });
+  const queued = (slot: number, digit: string, artist: string, title: string, nodeId: string, name: string) => ({
+    slot,
+    start_ms: startMs + (slot - 7) * 200_000,
+    duration_ms: 200_000,
+    track: track(digit, artist, title),
+    node_id: nodeId,
+    node_name: name,
+    final: slot < 12,
+    ready: slot < 10,
+    ticket: digit.repeat(64),
+  });
+  return {
+    version: STATUS_VERSION,
+    node: {
+      id: nodes.self,
+      name: 'Kitchen',
+      version: '0.1.0',
+      uptime_ms: 3_725_000,
+      addresses: ['/ip4/192.168.1.20/tcp/4001'],
+    },
+    station: {
+      id: 'ab'.repeat(32),
+      name: 'Night Birds',
+      closed: false,
+      phase: 'member',
+      genesis: hash('1'),
+      head: hash('2'),
+      head_slot: 11,
+      slot: 7,
+      time_ms: startMs + 61_000,
+      rules_hash: hash('3'),
+      roster: 3,
+    },
+    now: {
+      slot: 7,
+      track: track('4', 'Ensemble', 'Murmuration over the Pier'),
+      source: 'flock',
+      node_id: nodes.wren,
+      node_name: 'Wren',
+      position_ms: 61_000,
+      duration_ms: 200_000,
+      start_ms: startMs,
+      measured_mono_ms: 5_000,
+    },
+    queue: [
+      queued(8, '5', 'Field Recorders', 'Reed Bed at Dusk', nodes.rook, 'Rook'),
+      queued(9, '6', 'The Low Tide', 'Salt Marsh', nodes.self, 'Kitchen'),
+      queued(10, '7', '椋鳥', '夕焼け', nodes.wren, 'Wren'),
+      queued(11, '8', 'Estornino', 'Canción de la bandada', nodes.rook, 'Rook'),
+      queued(12, '9', 'Anna Star', 'Roost', nodes.wren, 'Wren'),
+    ],
+    history: [
+      {
+        slot: 7,
+        hash: hash('a'),
+        start_ms: startMs,
+        track: { hash: hash('4'), name: 'Ensemble – Murmuration over the Pier' },
+        node_id: nodes.wren,
+        fallback: false,
+      },
+    ],
+    peers: [
+      {
+        node_id: nodes.wren,
+        name: 'Wren',
+        state: 'sync',
+        reason: null,
+        slot: 7,
+        head: hash('2'),
+        track: { hash: hash('4'), name: 'Ensemble – Murmuration over the Pier' },
+        offset_ms: 0.4,
+        rtt_ms: 1.2,
+        connected: true,
+        heard_ago_ms: 900,
+      },
+      {
+        node_id: nodes.rook,
+        name: 'Rook',
+        state: 'diverged',
+        reason: 'moderation',
+        slot: 7,
+        head: hash('2'),
+        track: { hash: hash('b'), name: 'Corvid – Alone' },
+        offset_ms: null,
+        rtt_ms: null,
+        connected: true,
+        heard_ago_ms: 2_900,
+      },
+    ],
+    library: {
+      tracks: 42,
+      ready: 17,
+      scanning: true,
+      done_files: 20,
+      total_files: 45,
+      realtime_x: 930,
+      sources: ['/media/stick'],
+      catalog: null,
+      playlist_hash: hash('c'),
+      skipped: [
+        { path: 'broken.mp3', reason: 'corrupt', text: 'The file is damaged: no audio could be read.' },
+        { path: 'shop/locked.m4p', reason: 'drm', text: 'The file is protected and cannot be played.' },
+      ],
+      skipped_total: 2,
+    },
+    sync: {
+      offset_ms: 0.02,
+      clock_offset_ms: 12.5,
+      clock_error_ms: 0.6,
+      synced: true,
+      drift_ppm: 3.1,
+      corrections: 1,
+      underruns: 0,
+      filler_ms: 0,
+    },
+    output: { wanted: 'auto', device: 'alsa:default', state: 'playing', silent: false, reason: null },
+    diverged: false,
+    diverged_reason: null,
+    figures: { fetched_tracks: 5, fallbacks: 0, kept_tracks: 9, faults: 0 },
+    counters: { refused_malformed: 0 },
+    memory: {
+      rss_bytes: 97_000_000,
+      children_rss_bytes: 61_000_000,
+      heap_used_bytes: 40_000_000,
+      system_total_bytes: 512_000_000,
+      system_available_bytes: 210_000_000,
+    },
+    host: { model: 'Raspberry Pi 3 Model B Plus Rev 1.3', temperature_c: 51.5, load_1m: 0.4 },
+    notices: [],
+  };
+}

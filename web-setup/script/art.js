@@ -1,0 +1,63 @@
+// A picture for tracks that bring none: a murmuration that is different for every track and always the same for one.
+
+const SVG = 'http://www.w3.org/2000/svg';
+const BIRDS = 150;
+
+function shape(tag, attributes) {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
+  return element;
+}
+
+/** Numbers in 0..1 that follow from a seed (mulberry32). */
+function numbers(seed) {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+/** @param {string} hash the track's */
+export function murmuration(hash) {
+  const hex = hash.replace(/^sha256:/, '');
+  const next = numbers(Number.parseInt(hex.slice(0, 8), 16) || 1);
+  const hue = Math.floor(next() * 360);
+  const svg = shape('svg', { viewBox: '0 0 400 400', 'aria-hidden': 'true', focusable: 'false' });
+  const gradient = shape('linearGradient', { id: `sky-${hex.slice(0, 12)}`, x1: 0, y1: 0, x2: 0.4, y2: 1 });
+  gradient.append(
+    shape('stop', { offset: 0, 'stop-color': `hsl(${hue} 45% 24%)` }),
+    shape('stop', { offset: 0.6, 'stop-color': `hsl(${(hue + 40) % 360} 50% 45%)` }),
+    shape('stop', { offset: 1, 'stop-color': `hsl(${(hue + 75) % 360} 70% 72%)` }),
+  );
+  svg.append(gradient, shape('rect', { width: 400, height: 400, fill: `url(#${gradient.id})` }), birds(next));
+  return svg;
+}
+
+/** A band of birds along a curve that swings as the numbers say: dense in its middle, loose at its rim. */
+function birds(next) {
+  const swing = 1 + Math.floor(next() * 3);
+  const phase = next() * Math.PI * 2;
+  const height = 50 + next() * 60;
+  let path = '';
+  for (let bird = 0; bird < BIRDS; bird++) {
+    const along = (next() + next() + next()) / 3;
+    const spread = (next() + next() - 1) * (1 - Math.abs(along - 0.5)) * 95;
+    const x = 20 + along * 360 + (next() - 0.5) * 30;
+    const y = 190 + Math.sin(along * Math.PI * swing + phase) * height + spread;
+    const size = 2.5 + next() * 5.5;
+    const tilt = (next() - 0.5) * size;
+    path += `M${(x - size).toFixed(1)} ${(y - tilt).toFixed(1)}q${(size / 2).toFixed(1)} ${(-size / 2).toFixed(1)} ${size.toFixed(1)} ${tilt.toFixed(1)}`;
+    path += `q${(size / 2).toFixed(1)} ${(-size / 2 - tilt).toFixed(1)} ${size.toFixed(1)} ${(-tilt).toFixed(1)}`;
+  }
+  return shape('path', {
+    d: path,
+    fill: 'none',
+    stroke: 'hsl(220 40% 10%)',
+    'stroke-opacity': 0.82,
+    'stroke-width': 2.2,
+    'stroke-linecap': 'round',
+  });
+}

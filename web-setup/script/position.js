@@ -1,0 +1,51 @@
+// Where the music is, between two words from the box.
+
+import { byId, setAttribute, setText } from './dom.js';
+import { t, timeText } from './text.js';
+
+/** Two words that differ by less than this differ by their way here: the bar need not jump for it. */
+const JITTER_MS = 400;
+
+let playing = null;
+
+/** Takes what the box says of the present. @param {object | null} now */
+export function heardPosition(now) {
+  if (now === null || now.track === null || now.position_ms === null) {
+    playing = null;
+    draw();
+    return;
+  }
+  const startedAt = performance.now() - now.position_ms;
+  const same = playing !== null && playing.slot === now.slot && playing.hash === now.track.hash;
+  const near = same && Math.abs(playing.startedAt - startedAt) < JITTER_MS;
+  playing = {
+    slot: now.slot,
+    hash: now.track.hash,
+    durationMs: now.duration_ms,
+    startedAt: near ? playing.startedAt : startedAt,
+  };
+  draw();
+}
+
+/** Moves the bar; twice a second is as often as a figure changes. */
+export function startPosition() {
+  setInterval(() => {
+    if (document.visibilityState === 'visible') draw();
+  }, 500);
+}
+
+function draw() {
+  const track = byId('now-track');
+  track.hidden = playing === null;
+  const positionMs =
+    playing === null ? 0 : Math.min(playing.durationMs, Math.max(0, performance.now() - playing.startedAt));
+  setText(byId('now-position'), playing === null ? '' : timeText(positionMs));
+  setText(byId('now-duration'), playing === null ? '' : timeText(playing.durationMs));
+  if (playing === null) return;
+  const position = timeText(positionMs);
+  setAttribute(track, 'aria-label', t('now.position'));
+  setAttribute(track, 'aria-valuemax', Math.round(playing.durationMs / 1000));
+  setAttribute(track, 'aria-valuenow', Math.round(positionMs / 1000));
+  setAttribute(track, 'aria-valuetext', t('now.of', { position, duration: timeText(playing.durationMs) }));
+  byId('now-bar').style.setProperty('--share', String(positionMs / Math.max(1, playing.durationMs)));
+}
