@@ -1,0 +1,270 @@
+/**
+ * One player at work: feeds it quantum by quantum, learns its clock, and steers the programme against it.
+ *
+ * A deck opens mute: it writes silence until it knows when its frames are heard. Then it can go live, and from its
+ * first live frame on the programme is in time.
+ */
+import { QUANTUM_FRAMES, SoundCardClock, Steering, type SteeringMove } from '../clock/steering.ts';
+import type { Player } from './player.ts';
+import { type FrameSource, SlipRenderer } from './slip-renderer.ts';
+import { CHANNELS, FRAMES_PER_MS, type Logger, type Playing } from './types.ts';
+
+/** Written ahead of what is heard while opening: short, so that the programme is heard soon. */
+const OPEN_LEAD_MS = 300;
+/** Written ahead while live: longer than this process is ever kept from its timer. Also the delay of a jump. */
+const LEAD_MS = 800;
+const TICK_MS = 100;
+/** Between two readings of the player at first, and when its clock is known. */
+const OBSERVE_FAST_MS = 40;
+const OBSERVE_MS = 250;
+/** So many readings at the fast pace: 8 blocks. */
+const FAST_OBSERVATIONS = 64;
+/** Opening ends with an error if the clock is not known by then. */
+const SETTLE_TIMEOUT_MS = 8_000;
+/** A player that is fed and does not advance for so long is broken. */
+const STALL_MS = 4_000;
+/** Quanta written in one tick at most: 10 s, after this process was held up. */
+const MAX_QUANTA_A_TICK = 400;
+/** Quanta whose source place is remembered: 12.8 s, more than is ever on its way. */
+const REMEMBERED_QUANTA = 512;
+/** Changes of what plays that are written and not yet heard. */
+const MAX_NOTES = 64;
+
+export interface Programme extends FrameSource {
+  prepare(position: number, nowMs: number): void;
+  readonly playing: Playing;
+}
+
+export interface DeckComponents {
+  player: Player;
+  programme: Programme;
+  clock: { stationNowMs(): number };
+  log: Logger;
+}
+
+export interface DeckInit {
+  trimMs: number;
+  nowMs?: () => number;
+}
+
+export interface DeckHandlers {
+  /** What is heard has changed. */
+  playing(playing: Playing): void;
+  /** The player has ended by itself. */
+  ended(reason: string): void;
+}
+
+/** What is heard at this instant. */
+export interface Heard {
+  /** Timeline position, frames, fractional. */
+  position: number;
+  /** Ahead of station time (positive) or behind. */
+  offsetMs: number;
+}
+
+export class Deck {
+  readonly #components: DeckComponents;
+  readonly #trimMs: number;
+  readonly #nowMs: () => number;
+  readonly #handlers: DeckHandlers;
+  readonly #card = new SoundCardClock();
+  readonly #steering = new Steering();
+  readonly #renderer: SlipRenderer;
+  readonly #quantum = new Int16Array(QUANTUM_FRAMES * CHANNELS);
+  readonly #quantumBytes = new Uint8Array(this.#quantum.buffer);
+  readonly #places = new Float64Array(REMEMBERED_QUANTA);
+  #writtenQuanta = 0;
+  #liveFrom: number | null = null;
+  #notes: { frame: number; playing: Playing }[] = [];
+  #lastNoted: Playing | null = null;
+  #tickTimer: NodeJS.Timeout | null = null;
+  #observeTimer: NodeJS.Timeout | null = null;
+  #observations = 0;
+  #lastFrame = 0;
+  #lastAdvanceMs = 0;
+  #closed = false;
+  #wasDry = false;
+  #counters = { slips: 0, jumps: 0, underruns: 0 };
+
+  constructor(components: DeckComponents, init: DeckInit, handlers: DeckHandlers) {
+    this.#components = components;
+    this.#trimMs = init.trimMs;
+    this.#nowMs = init.nowMs ?? (() => performance.now());
+    this.#handlers = handlers;
+    this.#renderer = new SlipRenderer(components.programme);
+  }
+
+  /** Opens the player and learns its clock. @throws what `Player.start` and `begin` throw */
+  async open(): Promise<void> {
+    const { player } = this.#components;
+    player.onEnded((reason) => this.#fail(reason));
+    player.onUnderrun(() => {
+      this.#counters.underruns += 1;
+    });
+    await player.start();
+    this.#writeSilence((OPEN_LEAD_MS * FRAMES_PER_MS) / QUANTUM_FRAMES);
+    this.#card.restart(await player.begin());
+    if (this.#closed) return;
+    this.#lastAdvanceMs = this.#nowMs();
+    this.#tickTimer = setInterval(() => this.#tick(), TICK_MS);
+    await this.#settle();
+  }
+
+  /** From now on the programme is heard. */
+  goLive(): void {
+    if (this.#closed || this.#liveFrom !== null) return;
+    this.#liveFrom = this.#writtenQuanta;
+    this.#renderer.seek(Math.round(this.#target()));
+    this.#tick();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    if (this.#tickTimer !== null) clearInterval(this.#tickTimer);
+    if (this.#observeTimer !== null) clearTimeout(this.#observeTimer);
+    await this.#components.player.stop();
+  }
+
+  /** Station time has jumped: follow at once. */
+  anchor(): void {
+    if (this.#liveFrom === null) return;
+    this.#steering.anchor();
+    this.#tick();
+  }
+
+  /** Null before anything of the programme is heard. */
+  heard(): Heard | null {
+    if (this.#liveFrom === null) return null;
+    const { monoMs, stationMs } = this.#clocks();
+    const frame = this.#card.frameAt(monoMs);
+    const quantum = Math.min(Math.floor(frame / QUANTUM_FRAMES), this.#writtenQuanta - 1);
+    if (quantum < this.#liveFrom || quantum < this.#writtenQuanta - REMEMBERED_QUANTA) return null;
+    const position = this.#places[quantum % REMEMBERED_QUANTA]! + frame - quantum * QUANTUM_FRAMES;
+    return { position, offsetMs: position / FRAMES_PER_MS - this.#trimMs - stationMs };
+  }
+
+  status() {
+    const { driftPpm, noiseMs, steps } = this.#card.status();
+    return { ...this.#counters, driftPpm, sensorNoiseMs: noiseMs, steps };
+  }
+
+  async #settle(): Promise<void> {
+    const deadlineMs = this.#nowMs() + SETTLE_TIMEOUT_MS;
+    while (!this.#card.status().settled) {
+      if (this.#closed) return;
+      if (this.#nowMs() > deadlineMs) throw new Error('its clock cannot be read');
+      await this.#observe();
+      await new Promise((resolve) => setTimeout(resolve, OBSERVE_FAST_MS));
+    }
+    this.#scheduleObservation();
+  }
+
+  #scheduleObservation(): void {
+    if (this.#closed) return;
+    const pauseMs = this.#observations < FAST_OBSERVATIONS ? OBSERVE_FAST_MS : OBSERVE_MS;
+    this.#observeTimer = setTimeout(() => {
+      void this.#observe()
+        .catch(() => {})
+        .then(() => this.#scheduleObservation());
+    }, pauseMs);
+  }
+
+  async #observe(): Promise<void> {
+    const observation = await this.#components.player.observe();
+    if (this.#closed) return;
+    const monoMs = this.#nowMs();
+    if (observation !== null && observation.frame > this.#lastFrame) {
+      this.#lastFrame = observation.frame;
+      this.#lastAdvanceMs = monoMs;
+      this.#observations += 1;
+      const result = this.#card.observe(observation);
+      if (result === 'stepped') this.#observations = 0;
+    } else if (monoMs - this.#lastAdvanceMs > STALL_MS) {
+      this.#fail('the player does not advance');
+    }
+  }
+
+  /** Timeline position that is due when the next frame to be written is heard. */
+  #target(): number {
+    const heardMs = this.#card.heardAtMs(this.#writtenQuanta * QUANTUM_FRAMES);
+    const { monoMs, stationMs } = this.#clocks();
+    return (stationMs + heardMs - monoMs + this.#trimMs) * FRAMES_PER_MS;
+  }
+
+  /** Both clocks at one instant: reading them takes time too, so the middle counts. */
+  #clocks(): { monoMs: number; stationMs: number } {
+    const beforeMs = this.#nowMs();
+    const stationMs = this.#components.clock.stationNowMs();
+    return { monoMs: (beforeMs + this.#nowMs()) / 2, stationMs };
+  }
+
+  #tick(): void {
+    if (this.#closed) return;
+    const nowMs = this.#nowMs();
+    const heardFrame = this.#card.frameAt(nowMs);
+    const leadMs = this.#liveFrom === null ? OPEN_LEAD_MS : LEAD_MS;
+    const missing = heardFrame + leadMs * FRAMES_PER_MS - this.#writtenQuanta * QUANTUM_FRAMES;
+    const quanta = Math.min(MAX_QUANTA_A_TICK, Math.ceil(missing / QUANTUM_FRAMES));
+    this.#noteDryness(heardFrame);
+    if (this.#liveFrom === null) {
+      this.#writeSilence(quanta);
+      return;
+    }
+    this.#components.programme.prepare(this.#renderer.position, nowMs);
+    for (let i = 0; i < quanta && !this.#closed; i++) this.#writeQuantum();
+    while (this.#notes.length > 0 && this.#notes[0]!.frame <= heardFrame) {
+      this.#handlers.playing(this.#notes.shift()!.playing);
+    }
+  }
+
+  /** Counts each time that the player ran out of frames because this process came late. */
+  #noteDryness(heardFrame: number): void {
+    const dry = heardFrame > this.#writtenQuanta * QUANTUM_FRAMES;
+    if (dry && !this.#wasDry) this.#counters.underruns += 1;
+    this.#wasDry = dry;
+  }
+
+  #writeQuantum(): void {
+    const move = this.#steering.decide(this.#renderer.position - this.#target());
+    this.#count(move);
+    const jump = move.kind === 'jump' ? move.frames : 0;
+    this.#places[this.#writtenQuanta % REMEMBERED_QUANTA] = this.#renderer.position + jump;
+    this.#renderer.render(move, this.#quantum);
+    if (this.#writtenQuanta === this.#liveFrom) fadeIn(this.#quantum);
+    this.#write();
+    const { playing } = this.#components.programme;
+    if (playing !== this.#lastNoted) {
+      this.#lastNoted = playing;
+      if (this.#notes.length >= MAX_NOTES) this.#notes.shift();
+      this.#notes.push({ frame: (this.#writtenQuanta - 1) * QUANTUM_FRAMES, playing });
+    }
+  }
+
+  #count(move: SteeringMove): void {
+    if (move.kind === 'slip') this.#counters.slips += 1;
+    if (move.kind !== 'jump') return;
+    this.#counters.jumps += 1;
+    this.#components.log.info('playback jumps to be in time', { ms: move.frames / FRAMES_PER_MS });
+  }
+
+  #writeSilence(quanta: number): void {
+    this.#quantum.fill(0);
+    for (let i = 0; i < quanta; i++) this.#write();
+  }
+
+  #write(): void {
+    this.#components.player.write(this.#quantumBytes);
+    this.#writtenQuanta += 1;
+  }
+
+  #fail(reason: string): void {
+    if (this.#closed) return;
+    void this.close();
+    this.#handlers.ended(reason);
+  }
+}
+
+/** The first frames of the programme come out of silence without a click. */
+function fadeIn(quantum: Int16Array): void {
+  for (let i = 0; i < quantum.length; i++) quantum[i] = Math.round((quantum[i]! * i) / quantum.length);
+}

@@ -1,0 +1,267 @@
+/** Composes the room: the programme's timeline, the deck that plays it, and the watch over the output. */
+import { Deck } from './deck.ts';
+import { PlaybackInputError, PlayerMissingError } from './errors.ts';
+import { type OutputTarget, outputName, parseOutput } from './output-target.ts';
+import { type OutputChoice, outputChoices, SILENT_CHOICE } from './outputs.ts';
+import { Timeline } from './timeline.ts';
+import {
+  FRAMES_PER_MS,
+  type Playback,
+  type PlaybackComponents,
+  type PlaybackInit,
+  type PlaybackSlot,
+  type PlaybackState,
+  type PlaybackStatus,
+  type Playing,
+} from './types.ts';
+
+const DEFAULT_VOLUME = 100;
+/** Slow loudspeakers and television sets delay by up to about a second. */
+const MAX_TRIM_MS = 2_000;
+/** Before the next attempt to open an output that failed; doubled up to the limit. */
+const RETRY_MIN_MS = 250;
+const RETRY_MAX_MS = 30_000;
+/** A player that lived for so long starts with a short pause again. */
+const GOOD_LIFE_MS = 30_000;
+
+/** @throws OutputNameError, PlaybackInputError for settings that cannot be */
+export function createPlayback(components: PlaybackComponents, init: PlaybackInit): Playback {
+  const volume = checkRange('volume', init.volume ?? DEFAULT_VOLUME, 0, 100);
+  const trimMs = checkRange('trimMs', init.trimMs ?? 0, -MAX_TRIM_MS, MAX_TRIM_MS);
+  return new PlaybackRoom(components, { target: parseOutput(init.output), volume, trimMs, env: init.env });
+}
+
+interface RoomInit {
+  target: OutputTarget;
+  volume: number;
+  trimMs: number;
+  env: NodeJS.ProcessEnv | undefined;
+}
+
+class PlaybackRoom implements Playback {
+  readonly #components: PlaybackComponents;
+  readonly #init: RoomInit;
+  readonly #handlers: ((playing: Playing) => void)[] = [];
+  #timeline: Timeline;
+  #volume: number;
+  #running = false;
+  #deck: Deck | null = null;
+  #opening: Deck | null = null;
+  #choice: OutputChoice | null = null;
+  #setVolumeOf: ((percent: number) => void) | null = null;
+  #reason: string | null = null;
+  #liveSinceMs = 0;
+  #retryMs = RETRY_MIN_MS;
+  #retryTimer: NodeJS.Timeout | null = null;
+  #heard: Playing | null = null;
+  #totals = { slips: 0, jumps: 0, underruns: 0 };
+  #restarts = 0;
+
+  constructor(components: PlaybackComponents, init: RoomInit) {
+    this.#components = components;
+    this.#init = init;
+    this.#volume = init.volume;
+    this.#timeline = this.#newTimeline();
+  }
+
+  async start(): Promise<void> {
+    if (this.#running) return;
+    this.#running = true;
+    // Time passes from the first moment on, heard or not; a real output takes over when it is ready.
+    await this.#connect([SILENT_CHOICE]);
+    if (this.#init.target.kind !== 'null') await this.#connectOrRetry();
+  }
+
+  async stop(): Promise<void> {
+    if (!this.#running) return;
+    this.#running = false;
+    if (this.#retryTimer !== null) clearTimeout(this.#retryTimer);
+    const decks = [this.#deck, this.#opening];
+    this.#retire();
+    this.#opening = null;
+    await Promise.all(decks.map((deck) => deck?.close()));
+    this.#timeline.close();
+    this.#timeline = this.#newTimeline();
+    this.#heard = null;
+  }
+
+  schedule(slot: PlaybackSlot): void {
+    this.#timeline.set(slot);
+  }
+
+  unschedule(fromSlot: number): void {
+    this.#timeline.dropFrom(fromSlot);
+  }
+
+  onPlaying(handler: (playing: Playing) => void): void {
+    this.#handlers.push(handler);
+  }
+
+  clockStepped(): void {
+    this.#deck?.anchor();
+  }
+
+  setVolume(percent: number): void {
+    this.#volume = checkRange('volume', percent, 0, 100);
+    this.#setVolumeOf?.(this.#volume);
+  }
+
+  status(): PlaybackStatus {
+    const heard = this.#deck?.heard() ?? null;
+    const now = this.#deck?.status();
+    const start = heard === null ? null : this.#timeline.startOf(this.#heard?.slot ?? null);
+    return {
+      state: this.#state(),
+      output: this.#choice?.name ?? outputName(this.#init.target),
+      slot: this.#heard?.slot ?? null,
+      positionMs: start === null ? null : heard!.position / FRAMES_PER_MS - start,
+      offsetMs: heard?.offsetMs ?? null,
+      driftPpm: now?.driftPpm ?? 0,
+      sensorNoiseMs: now?.sensorNoiseMs ?? 0,
+      corrections: this.#totals.jumps + (now?.jumps ?? 0),
+      slips: this.#totals.slips + (now?.slips ?? 0),
+      underruns: this.#totals.underruns + (now?.underruns ?? 0),
+      restarts: this.#restarts,
+      fillerMs: Math.round(this.#timeline.fillerFrames / FRAMES_PER_MS),
+      silent: this.#choice?.audible !== true,
+      reason: this.#reason,
+    };
+  }
+
+  #state(): PlaybackState {
+    if (!this.#running) return 'stopped';
+    if (this.#heard === null) return 'starting';
+    if (this.#heard.actual !== null) return 'playing';
+    return this.#timeline.fillerSounds ? 'filler' : 'idle';
+  }
+
+  #newTimeline(): Timeline {
+    const { content, log } = this.#components;
+    return new Timeline({ content, log, filler: () => this.#components.filler() }, { env: this.#init.env });
+  }
+
+  async #connectOrRetry(): Promise<void> {
+    const { log } = this.#components;
+    const { target, env } = this.#init;
+    const choices = outputChoices({ log }, { target, volume: this.#volume, env });
+    const problem = await this.#connect(choices);
+    if (!this.#running) return;
+    if (problem === null) {
+      log.info('sound goes out', { output: this.#choice!.name });
+      this.#reason = null;
+      return;
+    }
+    if (this.#reason !== problem) {
+      log.warn(`no sound: ${problem}. The radio plays on silently and tries again.`, { output: outputName(target) });
+    }
+    this.#reason = problem;
+    this.#retryLater();
+  }
+
+  /** Opens the first choice that works and lets it take over. Returns what was wrong with all of them, or null. */
+  async #connect(choices: OutputChoice[]): Promise<string | null> {
+    const problems: string[] = [];
+    for (const choice of choices) {
+      if (!this.#running) return null;
+      const player = choice.make();
+      const deck = this.#newDeck(player);
+      this.#opening = deck;
+      try {
+        await deck.open();
+        this.#opening = null;
+        if (!this.#running) {
+          await deck.close();
+          return null;
+        }
+        const before = this.#deck;
+        this.#retire();
+        this.#deck = deck;
+        this.#choice = choice;
+        this.#setVolumeOf = (percent) => player.setVolume(percent);
+        this.#liveSinceMs = performance.now();
+        deck.goLive();
+        await before?.close();
+        return null;
+      } catch (error) {
+        this.#opening = null;
+        await deck.close();
+        problems.push(problemText(error as Error));
+        if (error instanceof PlayerMissingError) break;
+      }
+    }
+    return problems.join('; ');
+  }
+
+  #newDeck(player: ReturnType<OutputChoice['make']>): Deck {
+    const room = this;
+    // A replaced timeline (stop, start) must not be held by an old deck.
+    const programme = {
+      render: (position: number, frames: number, out: Int16Array) => room.#timeline.render(position, frames, out),
+      prepare: (position: number, nowMs: number) => room.#timeline.prepare(position, nowMs),
+      get playing() {
+        return room.#timeline.playing;
+      },
+    };
+    const { clock, log } = this.#components;
+    const deck: Deck = new Deck(
+      { player, programme, clock, log },
+      { trimMs: this.#init.trimMs },
+      {
+        playing: (playing) => this.#hear(playing),
+        ended: (reason) => {
+          if (deck === this.#deck) void this.#replace(reason);
+        },
+      },
+    );
+    return deck;
+  }
+
+  #hear(playing: Playing): void {
+    const old = this.#heard;
+    if (old !== null && old.slot === playing.slot && old.actual === playing.actual && old.reason === playing.reason)
+      return;
+    this.#heard = playing;
+    for (const handler of this.#handlers) handler(playing);
+  }
+
+  /** The player has gone: silence takes over at once, and the output is tried again. */
+  async #replace(reason: string): Promise<void> {
+    if (!this.#running) return;
+    this.#components.log.warn(`the player ended: ${reason}`);
+    this.#restarts += 1;
+    this.#reason = reason;
+    if (performance.now() - this.#liveSinceMs >= GOOD_LIFE_MS) this.#retryMs = RETRY_MIN_MS;
+    await this.#connect([SILENT_CHOICE]);
+    this.#retryLater();
+  }
+
+  #retryLater(): void {
+    if (!this.#running) return;
+    if (this.#retryTimer !== null) clearTimeout(this.#retryTimer);
+    this.#retryTimer = setTimeout(() => void this.#connectOrRetry(), this.#retryMs);
+    this.#retryMs = Math.min(RETRY_MAX_MS, this.#retryMs * 2);
+  }
+
+  /** Takes the present deck out, keeping its counts. */
+  #retire(): void {
+    const past = this.#deck?.status();
+    if (past !== undefined) {
+      this.#totals.slips += past.slips;
+      this.#totals.jumps += past.jumps;
+      this.#totals.underruns += past.underruns;
+    }
+    this.#deck = null;
+    this.#choice = null;
+    this.#setVolumeOf = null;
+  }
+}
+
+function problemText(error: Error): string {
+  if (error instanceof PlayerMissingError) return `${error.message} (Debian: apt install mpv)`;
+  return error.message;
+}
+
+function checkRange(name: string, value: number, min: number, max: number): number {
+  if (typeof value === 'number' && value >= min && value <= max) return value;
+  throw new PlaybackInputError(`${name} is ${String(value)}; allowed: ${min} to ${max}`);
+}

@@ -1,0 +1,127 @@
+/** The surface of the playback room: what it is given, what it tells. */
+
+/** Playback's sample rate; everything is resampled to it once. */
+export const RATE_HZ = 48_000;
+export const FRAMES_PER_MS = RATE_HZ / 1_000;
+/** Interleaved stereo, 16 bit. */
+export const CHANNELS = 2;
+export const BYTES_PER_FRAME = 4;
+
+/** A track as playback needs it: the manifest without its tags. */
+export interface PlayableTrack {
+  trackHash: string;
+  name: string;
+  codec: string;
+  container: string;
+  sampleRate: number;
+  channels: number;
+  /** Samples a channel that are to be heard, at `sampleRate`. */
+  samples: number;
+  /** Samples the decoder puts out before the first one that is to be heard. */
+  skipSamples: number;
+  /** CID of the initialisation part; null where the container needs none. */
+  init: string | null;
+  /** `samples`: what the decoder puts out for this segment. */
+  segments: { cid: string; samples: number }[];
+  /** Loudness correction, -24 to 12 dB; none if left out. */
+  gainDb?: number;
+}
+
+/** One place of the programme. Slots must not overlap; a repeated number replaces the earlier word. */
+export interface PlaybackSlot {
+  slot: number;
+  /** Station time, whole milliseconds. */
+  startMs: number;
+  durationMs: number;
+  track: PlayableTrack;
+  /** Why this box plays this one in place of the flock's: passed on to `onPlaying`. */
+  reason?: 'moderation' | null;
+}
+
+/** What sounds now. */
+export interface Playing {
+  /** Null where the programme has no slot. */
+  slot: number | null;
+  /** Hash of the slot's track; null: filler or silence. */
+  actual: string | null;
+  /** `fetch`: the slot's track is missing parts. */
+  reason: 'moderation' | 'fetch' | null;
+}
+
+export type PlaybackState = 'stopped' | 'starting' | 'playing' | 'filler' | 'idle';
+
+export interface PlaybackStatus {
+  /** `idle`: neither slot nor filler, so silence. */
+  state: PlaybackState;
+  /** What is played to, such as `alsa`, `alsa:boxA`, `null`. */
+  output: string;
+  slot: number | null;
+  /** Of what is heard at this instant, from the slot's start. */
+  positionMs: number | null;
+  /** What is heard against station time; positive: the sound is ahead. Null until measured. */
+  offsetMs: number | null;
+  /** How much faster than the machine's clock the sound card plays. */
+  driftPpm: number;
+  /** Standard deviation of one reading of the player. */
+  sensorNoiseMs: number;
+  /** Jumps of the source to get back in time, since the start (the first one, before anything is heard, not counted). */
+  corrections: number;
+  /** Single frames left out or repeated to follow the clocks. */
+  slips: number;
+  underruns: number;
+  /** Restarts of the player after it ended by itself. */
+  restarts: number;
+  fillerMs: number;
+  /** True while nothing can be heard, by choice (`null`) or because no output works. */
+  silent: boolean;
+  /** Why it is silent; null if by choice. */
+  reason: string | null;
+}
+
+export interface Logger {
+  info(message: string, fields?: object): void;
+  warn(message: string, fields?: object): void;
+  error(message: string, fields?: object): void;
+  debug(message: string, fields?: object): void;
+}
+
+/** Where segments come from. */
+export interface SegmentSource {
+  /** Null: not here (yet). */
+  segment(cid: string, signal: AbortSignal): Promise<Uint8Array | null>;
+}
+
+export interface PlaybackComponents {
+  clock: { stationNowMs(): number };
+  content: SegmentSource;
+  /** A local track to sound where the programme has a hole; null: there is none. */
+  filler(): PlayableTrack | null;
+  log: Logger;
+}
+
+export interface PlaybackInit {
+  /** See `OUTPUT_FORMS`. */
+  output: string;
+  /** Percent, 0 to 100. */
+  volume?: number;
+  /** How much earlier the samples are sent out, to make up for slow loudspeakers. */
+  trimMs?: number;
+  /** Environment of the player and the decoder; this process's by default. */
+  env?: NodeJS.ProcessEnv;
+}
+
+export interface Playback {
+  /** Resolves once something plays, if need be silently; never rejects for want of a sound card. */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  /** @throws PlaybackInputError for a slot that cannot be played */
+  schedule(slot: PlaybackSlot): void;
+  /** Drops this slot and all after it. */
+  unschedule(fromSlot: number): void;
+  onPlaying(handler: (playing: Playing) => void): void;
+  /** The station clock was set anew: take the new time at once. */
+  clockStepped(): void;
+  /** Percent, 0 to 100. */
+  setVolume(percent: number): void;
+  status(): PlaybackStatus;
+}
