@@ -1,7 +1,9 @@
 // A picture for tracks that bring none: a murmuration that is different for every track and always the same for one.
 
 const SVG = 'http://www.w3.org/2000/svg';
-const BIRDS = 150;
+const BIRDS = 260;
+/** Where the sun went down: gold, peach, rose, and the green of a clear cold evening. */
+const HORIZONS = [42, 24, 350, 165];
 
 function shape(tag, attributes) {
   const element = document.createElementNS(SVG, tag);
@@ -24,13 +26,14 @@ function numbers(seed) {
 export function murmuration(hash) {
   const hex = hash.replace(/^sha256:/, '');
   const next = numbers(Number.parseInt(hex.slice(0, 8), 16) || 1);
-  const hue = Math.floor(next() * 360);
+  const night = 195 + Math.floor(next() * 75);
+  const horizon = HORIZONS[Math.floor(next() * HORIZONS.length)];
   const svg = shape('svg', { viewBox: '0 0 400 400', 'aria-hidden': 'true', focusable: 'false' });
-  const gradient = shape('linearGradient', { id: `sky-${hex.slice(0, 12)}`, x1: 0, y1: 0, x2: 0.4, y2: 1 });
+  const gradient = shape('linearGradient', { id: `sky-${hex.slice(0, 12)}`, x1: 0, y1: 0, x2: 0.3, y2: 1 });
   gradient.append(
-    shape('stop', { offset: 0, 'stop-color': `hsl(${hue} 45% 24%)` }),
-    shape('stop', { offset: 0.6, 'stop-color': `hsl(${(hue + 40) % 360} 50% 45%)` }),
-    shape('stop', { offset: 1, 'stop-color': `hsl(${(hue + 75) % 360} 70% 72%)` }),
+    shape('stop', { offset: 0, 'stop-color': `hsl(${night} 48% 26%)` }),
+    shape('stop', { offset: 0.55, 'stop-color': `hsl(${night + 25} 42% 56%)` }),
+    shape('stop', { offset: 1, 'stop-color': `hsl(${horizon} 85% 78%)` }),
   );
   svg.append(gradient, shape('rect', { width: 400, height: 400, fill: `url(#${gradient.id})` }), birds(next));
   return svg;
@@ -44,10 +47,10 @@ function birds(next) {
   let path = '';
   for (let bird = 0; bird < BIRDS; bird++) {
     const along = (next() + next() + next()) / 3;
-    const spread = (next() + next() - 1) * (1 - Math.abs(along - 0.5)) * 95;
+    const spread = (next() + next() - 1) * (1 - Math.abs(along - 0.5)) * 130;
     const x = 20 + along * 360 + (next() - 0.5) * 30;
     const y = 190 + Math.sin(along * Math.PI * swing + phase) * height + spread;
-    const size = 2.5 + next() * 5.5;
+    const size = 2 + next() * 5;
     const tilt = (next() - 0.5) * size;
     path += `M${(x - size).toFixed(1)} ${(y - tilt).toFixed(1)}q${(size / 2).toFixed(1)} ${(-size / 2).toFixed(1)} ${size.toFixed(1)} ${tilt.toFixed(1)}`;
     path += `q${(size / 2).toFixed(1)} ${(-size / 2 - tilt).toFixed(1)} ${size.toFixed(1)} ${(-tilt).toFixed(1)}`;

@@ -43,7 +43,7 @@ export async function loadTexts(wanted) {
   if (!response.ok) throw new Error(`texts: ${response.status}`);
   texts = await response.json();
   plural = new Intl.PluralRules(language);
-  number = new Intl.NumberFormat(language, { maximumFractionDigits: 1 });
+  number = new Intl.NumberFormat(language, { maximumFractionDigits: 2 });
   document.documentElement.lang = language;
 }
 

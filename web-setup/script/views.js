@@ -94,7 +94,7 @@ function drawCover(track, title) {
   cover.replaceChildren(picture);
 }
 
-function drawQueue({ queue, node }) {
+function drawQueue({ queue, node, station }) {
   byId('queue-empty').hidden = queue.length > 0;
   matchList(
     byId('queue'),
@@ -112,7 +112,10 @@ function drawQueue({ queue, node }) {
         `${document.documentElement.lang} ${entry.node_id} ${entry.node_name}`,
         broughtBy(entry, node.id),
       );
-      setText(side.children[0], timeText(entry.duration_ms));
+      setText(
+        side.children[0],
+        t('queue.in', { n: Math.max(0, Math.ceil((entry.start_ms - station.time_ms) / 60_000)) }),
+      );
       setText(side.children[1], t(entry.final ? 'queue.settled' : 'queue.settling'));
       setAttribute(side.children[1], 'data-state', entry.final ? 'settled' : 'settling');
       side.children[1].title = entry.final ? '' : t('queue.settling.hint');
