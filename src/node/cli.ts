@@ -261,7 +261,7 @@ Examples
   npm start                                             your music, alone or with whoever is near
   npm start -- --music /media/usb --name Kitchen
   npm start -- --station Attic --station-key KEY        a closed station (a key: openssl rand -hex 32)
-  npm start -- --data /tmp/second --http 8081           a second box on the same machine
+  npm start -- --data ~/second-box --http 8081        a second box on the same machine
 
 Exit codes: 0 after a clean stop, 1 after a failure, 2 when the settings are wrong.
 `;
