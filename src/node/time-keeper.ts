@@ -15,6 +15,9 @@ export interface ClockFilter {
   addSample(peer: string, sample: TimeSample): void;
   nowMs(monoMs: number): number;
   reset(domain: string | null, initialOffsetMs?: number): void;
+  /** This clock is the domain's time from now on: later peers pull it, they do not set it. */
+  becomeOrigin(): void;
+  removePeer(peer: string): void;
   status(monoMs: number): { offsetMs: number; errorMs: number; peers: number; synced: boolean; driftPpm: number };
 }
 
@@ -56,10 +59,11 @@ export class TimeKeeper {
 
   /** Follow these peers, who live in this time domain. Empty: run free, and be an origin of time for that domain. */
   follow(domain: string | null, peers: readonly string[]): void {
-    const changed = domain !== this.#domain;
-    this.#peers = peers.slice(0, MAX_PEERS);
-    if (changed) this.#enter(domain);
-    if (this.#peers.length === 0) this.#announce();
+    const followed = peers.slice(0, MAX_PEERS);
+    for (const peer of this.#peers) if (!followed.includes(peer)) this.#components.clock.removePeer(peer);
+    this.#peers = followed;
+    if (domain !== this.#domain) this.#enter(domain);
+    if (this.#peers.length === 0) this.#becomeOrigin();
     else if (this.#round === null) this.#begin();
   }
 
@@ -73,6 +77,12 @@ export class TimeKeeper {
     this.#domain = domain;
     this.#announced = false;
     this.#components.clock.reset(domain);
+  }
+
+  #becomeOrigin(): void {
+    if (this.#announced || this.#domain === null) return;
+    this.#components.clock.becomeOrigin();
+    this.#announce();
   }
 
   #announce(): void {

@@ -7,6 +7,8 @@ import { quiet } from './fakes.ts';
 class CountingClock implements ClockFilter {
   samples = 0;
   resets: (string | null)[] = [];
+  removed: string[] = [];
+  origin = false;
   offsetMs = 1_000;
 
   addSample(): void {
@@ -19,6 +21,12 @@ class CountingClock implements ClockFilter {
   reset(domain: string | null): void {
     this.resets.push(domain);
     this.samples = 0;
+  }
+  becomeOrigin(): void {
+    this.origin = true;
+  }
+  removePeer(peer: string): void {
+    this.removed.push(peer);
   }
   status() {
     return { offsetMs: this.offsetMs, errorMs: 0.5, peers: 1, synced: this.samples >= 8, driftPpm: 0 };
@@ -47,8 +55,9 @@ const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 describe('TimeKeeper', () => {
   it('is an origin of time at once when there is nobody to follow', () => {
-    const { keeper, synced } = setUp(async () => sample());
+    const { keeper, synced, clock } = setUp(async () => sample());
     keeper.follow('genesis', []);
+    expect(clock.origin).toBe(true);
     expect(synced).toEqual(['genesis']);
     expect(keeper.domain).toBe('genesis');
   });
@@ -89,6 +98,8 @@ describe('TimeKeeper', () => {
     const { keeper, clock } = setUp(async () => sample());
     keeper.follow('one', ['a']);
     keeper.follow('one', ['a', 'b']);
+    keeper.follow('one', ['b']);
+    expect(clock.removed).toEqual(['a']);
     keeper.follow('two', ['a']);
     keeper.stop();
     expect(clock.resets).toEqual(['one', 'two']);
