@@ -1,0 +1,4 @@
+export { NoProcError } from './errors.ts';
+export { createHost, type Host, type HostFigures } from './host.ts';
+export { createMounts, findSticks, type Mounts, type MountsLogger, type Stick } from './mounts.ts';
+export { musicFolder } from './music-folder.ts';
