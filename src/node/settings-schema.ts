@@ -32,7 +32,7 @@ export interface SettingValues {
   /** Multiaddrs of nodes to dial at the start, each with its peer id. */
   bootstrap: string[];
   mdns: boolean;
-  /** `auto`, `null`, `alsa:DEV`, `pipewire:DEV` or `file:PATH`. */
+  /** As the player takes it: `auto`, `null`, `mpv-null`, `alsa[:DEV]`, `pipewire[:DEV]` or `file:PATH`. */
   output: string;
   /** Percent, 0 to 100. */
   volume: number;
@@ -193,14 +193,18 @@ function checkBootstrap(value: unknown): Checked<string> {
   return good(address.value.text);
 }
 
+/** Outputs that are whole by their name, and those that may name a device. A test holds them against the player's own. */
+const PLAIN_OUTPUTS = ['auto', 'null', 'mpv-null', 'alsa', 'pipewire'];
+const NAMED_OUTPUTS = ['alsa', 'pipewire', 'file'];
+
 function checkOutput(value: unknown, paths: PathContext): Checked<string> {
   const text = String(value);
-  if (text === 'auto' || text === 'null') return good(text);
+  if (PLAIN_OUTPUTS.includes(text)) return good(text);
   const colon = text.indexOf(':');
   const kind = colon < 0 ? text : text.slice(0, colon);
   const device = colon < 0 ? '' : text.slice(colon + 1);
-  if (!['alsa', 'pipewire', 'file'].includes(kind)) return bad('is no kind of output');
-  if (device === '' || /\p{Cc}/u.test(device)) return bad(`names no ${kind === 'file' ? 'file' : 'device'}`);
+  if (!NAMED_OUTPUTS.includes(kind)) return bad('is no output');
+  if (device.trim() === '' || /\p{Cc}/u.test(device)) return bad(`names no ${kind === 'file' ? 'file' : 'device'}`);
   if (kind !== 'file') return good(text);
   const path = absolutePath(device, paths);
   const problem = folderProblem(dirname(path));
@@ -345,8 +349,8 @@ export const SETTINGS: readonly SettingSpec[] = [
     flag: 'output',
     field: 'output',
     placeholder: 'OUTPUT',
-    allowed: 'auto, null, alsa:DEVICE, pipewire:DEVICE or file:PATH',
-    help: 'Where the sound goes: auto (the best there is, silent if there is none), null (silent), an ALSA device such as alsa:hw:0, a PipeWire sink such as pipewire:NAME, or file:PATH.',
+    allowed: 'auto, null, mpv-null, alsa, alsa:DEVICE, pipewire, pipewire:DEVICE or file:PATH',
+    help: 'Where the sound goes: auto (the best there is, silent if there is none), null (silent), mpv-null (silent, through the player), alsa or an ALSA device such as alsa:hw:0, pipewire or a PipeWire sink such as pipewire:NAME, or file:PATH (.wav, or .raw for bare samples).',
     defaultText: 'auto',
     check: checkOutput,
   },

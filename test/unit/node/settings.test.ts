@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DEFAULT_RULES, rulesJson } from '../../../src/consensus/rules.ts';
 import { loadSettings, packageVersion, type Settings, saveSettings } from '../../../src/node/settings.ts';
 import { SETTINGS } from '../../../src/node/settings-schema.ts';
+import { OUTPUT_FORMS, parseOutput } from '../../../src/playback/output-target.ts';
 
 const KEY_HEX = `${'aa'.repeat(31)}0f`;
 const PEER = '12D3KooWGC6TvWhfapngX6wvJHMYvKpDMXPb3ZnCZ6dMoaMtimQ5';
@@ -120,6 +121,16 @@ describe('the command line', () => {
     expect(refused('--output', `file:${home}/none/out.wav`).problems[0]?.cause).toBe('its folder does not exist');
   });
 
+  it('takes every output that the player takes', () => {
+    const forms = OUTPUT_FORMS.replace(/ \(.*\)/, '').split(', ');
+    expect(forms).toContain('alsa:DEVICE');
+    for (const form of forms) {
+      const output = form.replace('DEVICE', 'hw:0').replace('PATH', `${home}/x.wav`);
+      expect(run('--output', output).output).toBe(output);
+      expect(() => parseOutput(output)).not.toThrow();
+    }
+  });
+
   it('reads an IPv6 address before the port', () => {
     expect(run('--http', '[::1]:80').http).toEqual({ host: '::1', port: 80 });
   });
@@ -133,7 +144,7 @@ describe('the command line', () => {
     [['--volume', '1e1'], /^--volume 1e1: is not a whole number/],
     [['--trim', '-501'], /^--trim -501: is below -500/],
     [['--log', 'loud'], /^--log loud: is no level\. Allowed: error, warn, info, debug/],
-    [['--output', 'oss:x'], /^--output oss:x: is no kind of output\. Allowed: auto, null/],
+    [['--output', 'oss:x'], /^--output oss:x: is no output\. Allowed: auto, null/],
     [['--output', 'alsa:'], /^--output alsa:: names no device/],
     [['--station', ' '], /^--station " ": is empty/],
     [['--station', 'x'.repeat(65)], /longer than 64 bytes/],
