@@ -1,131 +1,136 @@
 /**
- * Messages as bytes. One form only: DAG-CBOR, keys sorted, integers shortest, no floats, no unknown fields. Whatever
- * decodes to a message but would be encoded otherwise is refused, so a hash names a message and nothing else.
+ * Messages as bytes: one canonical form each, so that a hash names a message and evidence keeps its signature.
+ * Bytes are canonical DAG-CBOR of `{body, sig}`, with `endorsements` where a PROPOSAL has any.
  */
-import { decode, encode } from '@ipld/dag-cbor';
+import { decode } from '@ipld/dag-cbor';
+import { encodeCbor } from './cbor.ts';
 import type { ConsensusCrypto, SyncRequest, SyncResponse } from './events.ts';
 import { concatBytes, hexToBytes, sha256Hex, utf8ToBytes } from './hash.ts';
 import { MAX_MESSAGE_BYTES, MAX_SYNC_REQUEST_BYTES, MAX_SYNC_RESPONSE_BYTES } from './limits.ts';
-import type { Body, Signed, SignedMessage, Topic } from './messages.ts';
-import { bootstrapFault, messageFault, syncRequestFault, syncResponseFault } from './shapes.ts';
+import type { Body, Bootstrap, Signed, SignedMessage, Topic } from './messages.ts';
+import { MalformedMessageError, readMessage, readRequest, readResponse } from './shape.ts';
 
-/** Why bytes are no message. */
-export type MalformedCause = 'oversized' | 'notCbor' | 'notCanonical' | 'badField' | 'wrongTopic';
+export { type MalformedCode, MalformedMessageError } from './shape.ts';
 
-/** Bytes that provably are no message of this protocol: whoever sent them did so knowingly. */
-export class MalformedMessageError extends Error {
-  override readonly cause: MalformedCause;
-  /** Path of the field at fault, '' for the whole. */
-  readonly field: string;
+/** What a signature is made over: nothing signed for one purpose holds for another. */
+const SIGN_DOMAIN = 'starling/1/sign/';
+const STATION_DOMAIN = 'starling/1/station';
 
-  constructor(cause: MalformedCause, detail: string, field = '') {
-    super(`malformed message (${cause}): ${detail}`);
-    this.name = 'MalformedMessageError';
-    this.cause = cause;
-    this.field = field;
-  }
-}
-
-const TYPES_OF_TOPIC: Record<Topic, readonly Body['type'][]> = {
-  proposal: ['PROPOSAL'],
-  state: ['STATE'],
-  op: ['JOIN', 'LEAVE', 'EVIDENCE', 'SUBJECT', 'VOTE', 'LIKE'],
-};
-
-/** The topic that a message of this type is gossiped on. */
-export function topicOf(type: Body['type']): Topic {
-  return type === 'PROPOSAL' ? 'proposal' : type === 'STATE' ? 'state' : 'op';
-}
+/** What every signed body says of itself. */
+type Signable = Body | Bootstrap;
 
 /**
- * Identity of a station, 64 hex digits: its name and, for a closed station, its key. Two stations of one name and
- * different keys never meet.
+ * A station's id: SHA-256 over the canonical form of [domain, name, key], 64 hex digits. The name counts in Unicode's
+ * composed form (NFC), so that it is the same station from every keyboard.
+ *
+ * @param key - 32 bytes, or null for an open station
  */
 export function stationId(name: string, key: Uint8Array | null): string {
-  const nameHash = hexToBytes(sha256Hex(utf8ToBytes(name)));
-  return sha256Hex(concatBytes(utf8ToBytes('starling/1/station'), nameHash, key ?? new Uint8Array(0)));
-}
-
-/** The bytes of a signed message. */
-export function encodeMessage(message: SignedMessage): Uint8Array {
-  return encode(message);
+  return sha256Hex(encodeCbor([STATION_DOMAIN, name.normalize('NFC'), key]));
 }
 
 /**
- * Reads and checks a message's form. Signatures are not checked here.
+ * The bytes of a message.
+ * @throws MalformedMessageError when the message would be refused by everybody: a fault of this node
+ */
+export function encodeMessage(message: SignedMessage): Uint8Array {
+  const topic = topicOf(message.body);
+  readMessage(topic, envelope(message));
+  const bytes = encodeCbor(envelope(message));
+  if (bytes.length > MAX_MESSAGE_BYTES[topic]) throw new MalformedMessageError('oversized', topic);
+  return bytes;
+}
+
+/**
+ * The message in these bytes. They hold nothing but that message in its one canonical form, every field is of its type
+ * and within its bounds (limits.ts). Signatures are not checked here.
  * @throws MalformedMessageError
  */
 export function decodeMessage(topic: Topic, bytes: Uint8Array): SignedMessage {
-  const value = decodeCanonical(bytes, MAX_MESSAGE_BYTES[topic]);
-  const fault = messageFault(value);
-  if (fault !== null) throw new MalformedMessageError('badField', fault.text, fault.field);
-  const message = value as SignedMessage;
-  if (!TYPES_OF_TOPIC[topic].includes(message.body.type)) {
-    throw new MalformedMessageError('wrongTopic', `${message.body.type} is not gossiped on "${topic}"`);
-  }
-  return message;
+  return readMessage(topic, decodeCanonical(bytes, MAX_MESSAGE_BYTES[topic]));
 }
 
-/** Whether a value has the form of a signed Bootstrap. @throws MalformedMessageError */
-export function checkBootstrapForm(value: unknown): void {
-  const fault = bootstrapFault(value);
-  if (fault !== null) throw new MalformedMessageError('badField', fault.text, fault.field);
-}
-
-/** What an author signs: the domain with the type, the station, and the body's canonical bytes. */
-export function signingBytes(station: string, body: { type: string }): Uint8Array {
-  return concatBytes(utf8ToBytes(`starling/1/${body.type}`), hexToBytes(station), encode(body));
-}
-
-/** Signs a body with the node's own key. */
-export function signMessage<B extends { type: string; station: string }>(crypto: ConsensusCrypto, body: B): Signed<B> {
-  return { body, sig: crypto.sign(signingBytes(body.station, body)) };
-}
-
-export type Refusal = 'foreignStation' | 'badSignature';
-
-/** Null when the message belongs to this station and its author signed it. */
-export function verifyMessage(
-  verify: ConsensusCrypto['verify'],
-  station: string,
-  message: Signed<{ type: string; station: string; node_id: string }>,
-): Refusal | null {
-  const { body, sig } = message;
-  if (body.station !== station) return 'foreignStation';
-  return verify(body.node_id, signingBytes(station, body), sig) ? null : 'badSignature';
-}
-
-/** A question or an answer of the catch-up stream as bytes. */
-export function encodeSync(value: SyncRequest | SyncResponse): Uint8Array {
-  return encode(value);
+/** Where a body is gossiped. */
+export function topicOf(body: Body): Topic {
+  if (body.type === 'PROPOSAL') return 'proposal';
+  return body.type === 'STATE' ? 'state' : 'op';
 }
 
 /**
- * Reads a question or an answer of the catch-up stream. Of an answer only form and size are checked: what it says, step
- * checks.
+ * Bytes of a question or an answer of the catch-up stream.
+ * @throws NotEncodableError
+ */
+export function encodeSync(value: SyncRequest | SyncResponse): Uint8Array {
+  return encodeCbor(value);
+}
+
+/**
+ * A question (checked whole) or an answer (checked for its form and kind; step checks the rest).
  * @throws MalformedMessageError
  */
 export function decodeSync(what: 'request', bytes: Uint8Array): SyncRequest;
 export function decodeSync(what: 'response', bytes: Uint8Array): SyncResponse;
 export function decodeSync(what: 'request' | 'response', bytes: Uint8Array): SyncRequest | SyncResponse {
-  const value = decodeCanonical(bytes, what === 'request' ? MAX_SYNC_REQUEST_BYTES : MAX_SYNC_RESPONSE_BYTES);
-  const fault = what === 'request' ? syncRequestFault(value) : syncResponseFault(value);
-  if (fault !== null) throw new MalformedMessageError('badField', fault.text, fault.field);
-  return value as SyncRequest | SyncResponse;
+  if (what === 'request') return readRequest(decodeCanonical(bytes, MAX_SYNC_REQUEST_BYTES));
+  return readResponse(decodeCanonical(bytes, MAX_SYNC_RESPONSE_BYTES));
 }
 
-function decodeCanonical(bytes: Uint8Array, mostBytes: number): unknown {
-  if (bytes.length > mostBytes) {
-    throw new MalformedMessageError('oversized', `${bytes.length} bytes, at most ${mostBytes} are allowed`);
+/** What the author signs: domain and type, a zero byte, the station's 32 bytes, the body's canonical bytes. */
+export function signingBytes(station: string, body: Signable): Uint8Array {
+  return concatBytes(utf8ToBytes(`${SIGN_DOMAIN}${body.type}\0`), hexToBytes(station), encodeCbor(body));
+}
+
+/** Signs a body for the station that it names. */
+export function signMessage<B extends Signable>(crypto: Pick<ConsensusCrypto, 'sign'>, body: B): Signed<B> {
+  return { body, sig: crypto.sign(signingBytes(body.station, body)) };
+}
+
+/** Why a signed message does not count here: null when it does. Endorsements are checked on their own (signed.ts). */
+export function verifyMessage(
+  verify: ConsensusCrypto['verify'],
+  station: string,
+  message: Signed<Signable>,
+): 'foreignStation' | 'badSignature' | null {
+  const { body, sig } = message;
+  if (body.station !== station) return 'foreignStation';
+  return verify(body.node_id, signingBytes(station, body), sig) ? null : 'badSignature';
+}
+
+/** SHA-256 of a message's bytes without its endorsements, 64 hex digits: the same however it was relayed. */
+export function contentHash(message: SignedMessage): string {
+  return sha256Hex(encodeCbor({ body: message.body, sig: message.sig }));
+}
+
+/** Text cut to so many UTF-8 bytes at a whole character, fit for a message. */
+export function clipText(text: string, maxBytes: number): string {
+  const whole = text.toWellFormed();
+  if (utf8ToBytes(whole).length <= maxBytes) return whole;
+  let clipped = '';
+  let bytes = 0;
+  for (const character of whole) {
+    bytes += utf8ToBytes(character).length;
+    if (bytes > maxBytes) break;
+    clipped += character;
   }
+  return clipped;
+}
+
+function envelope({ body, sig, endorsements }: SignedMessage): SignedMessage {
+  return endorsements === undefined || endorsements.length === 0 ? { body, sig } : { body, sig, endorsements };
+}
+
+/** Decodes and encodes again: only the canonical form comes out as it went in. */
+function decodeCanonical(bytes: Uint8Array, maxBytes: number): unknown {
+  if (bytes.length > maxBytes) throw new MalformedMessageError('oversized', `${bytes.length} bytes`);
   let value: unknown;
+  let again: Uint8Array;
   try {
     value = decode(bytes);
+    again = encodeCbor(value);
   } catch (error) {
-    throw new MalformedMessageError('notCbor', (error as Error).message);
+    throw new MalformedMessageError('notCanonical', (error as Error).message);
   }
-  if (!sameBytes(encode(value), bytes))
-    throw new MalformedMessageError('notCanonical', 'another encoding of the same value');
+  if (!sameBytes(bytes, again)) throw new MalformedMessageError('notCanonical', 'another encoding of the same value');
   return value;
 }
 

@@ -85,6 +85,12 @@ export function vrfVerify(publicKey: Uint8Array, input: Uint8Array, proof: Uint8
   return expected.every((byte, i) => byte === c[i]) ? outputOf(gamma) : null;
 }
 
+/** Whether 32 bytes are a public key in its one encoding (RFC 8032, section 5.1.3) and not of small order. */
+export function isSoundKey(publicKey: Uint8Array): boolean {
+  const y = publicKey.length === POINT_BYTES ? decodePoint(publicKey) : null;
+  return y !== null && !y.clearCofactor().is0();
+}
+
 /** ECVRF_proof_to_hash (section 5.2) for a proof known to hold; null if it is not even a proof. */
 export function vrfOutput(proof: Uint8Array): Uint8Array | null {
   if (proof.length !== PROOF_BYTES) return null;
