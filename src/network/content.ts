@@ -4,6 +4,7 @@ import type { Blockstore } from 'interface-blockstore';
 import { createUnsafe } from 'multiformats/block';
 import { CID } from 'multiformats/cid';
 import * as raw from 'multiformats/codecs/raw';
+import { ExpiringSet } from './bounded.ts';
 import type { Counters } from './counters.ts';
 import {
   BadCidError,
@@ -16,10 +17,13 @@ import {
 import {
   FETCH_ATTEMPT_MS,
   FETCH_HEDGE_MS,
+  FETCH_REPEAT_MS,
   FETCH_ROUND_PAUSE_MS,
   FETCH_ROUNDS,
+  LACK_MS,
   MAX_BLOCK_BYTES,
   MAX_HEDGED_PROVIDERS,
+  MAX_LACKS,
   MAX_PARALLEL_FETCHES,
   MAX_QUEUED_FETCHES,
   MAX_WANTS_PER_PROVIDER,
@@ -45,6 +49,7 @@ export interface ContentComponents {
   source: BlockSource;
   /** Connected peers of our station. */
   peers(): string[];
+  monoNowMs(): number;
   counters: Counters;
 }
 
@@ -69,6 +74,8 @@ export class BlockContent implements Content {
   readonly #components: ContentComponents;
   readonly #jobs = new Map<string, Job>();
   readonly #providers = new Map<string, Provider>();
+  /** Peer and block it said it has not got. Bitswap says so once; asked again it is silent. */
+  readonly #lacks = new ExpiringSet(MAX_LACKS);
   readonly #turns: (() => void)[] = [];
   #running = 0;
 
@@ -245,13 +252,18 @@ export class BlockContent implements Content {
       await pause(20, limit);
       if (limit.aborted) return null;
     }
+    const { source, monoNowMs } = this.#components;
+    const lack = `${peer} ${cid}`;
+    const patience = this.#lacks.has(lack, monoNowMs()) ? FETCH_REPEAT_MS : FETCH_ATTEMPT_MS;
+    const attempt = within(patience, limit);
     provider.busy += 1;
     try {
-      const bytes = await this.#components.source.fetchFrom(peer, cid, within(FETCH_ATTEMPT_MS, limit));
+      const bytes = await source.fetchFrom(peer, cid, attempt);
       provider.failures = 0;
       return bytes;
     } catch {
       if (!limit.aborted) provider.failures += 1;
+      if (!attempt.aborted) this.#lacks.add(lack, LACK_MS, monoNowMs());
       return null;
     } finally {
       provider.busy -= 1;

@@ -97,7 +97,8 @@ export class Dialler {
   lost(peer: string): void {
     for (const candidate of this.#candidates.values()) {
       if (candidate.peer !== peer) continue;
-      candidate.nextMs = this.#components.monoNowMs() + redialDelayMs(candidate.failures, LONGEST_REDIAL_MS, Math.random());
+      candidate.nextMs =
+        this.#components.monoNowMs() + redialDelayMs(candidate.failures, LONGEST_REDIAL_MS, Math.random());
     }
   }
 
@@ -116,7 +117,8 @@ export class Dialler {
       known.addresses = mergeAddresses(known.addresses, addresses);
       return;
     }
-    known.addresses = origin === 'mdns' ? addresses.slice(0, MAX_ADDRESSES_PER_PEER) : mergeAddresses(known.addresses, addresses);
+    known.addresses =
+      origin === 'mdns' ? addresses.slice(0, MAX_ADDRESSES_PER_PEER) : mergeAddresses(known.addresses, addresses);
     // only the link itself proves that the peer is there; what others tell does not hurry us
     if (origin !== 'mdns') return;
     known.origin = 'mdns';
@@ -148,12 +150,18 @@ export class Dialler {
   }
 
   #connected(): Set<string> {
-    return new Set(this.#components.libp2p().getConnections().map((connection) => connection.remotePeer.toString()));
+    return new Set(
+      this.#components
+        .libp2p()
+        .getConnections()
+        .map((connection) => connection.remotePeer.toString()),
+    );
   }
 
   #isDue(candidate: Candidate, connected: Set<string>, nowMs: number): boolean {
     if (candidate.dialling || nowMs < candidate.nextMs) return false;
-    if (candidate.peer !== null && (connected.has(candidate.peer) || this.#components.isShunned(candidate.peer))) return false;
+    if (candidate.peer !== null && (connected.has(candidate.peer) || this.#components.isShunned(candidate.peer)))
+      return false;
     return candidate.origin === 'bootstrap' || connected.size < TARGET_CONNECTIONS;
   }
 

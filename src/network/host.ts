@@ -1,5 +1,7 @@
 import { noise } from '@chainsafe/libp2p-noise';
 import { yamux } from '@chainsafe/libp2p-yamux';
+import { withBitswap } from '@helia/bitswap';
+import { type HeliaWithLibp2p, withLibp2pLight } from '@helia/libp2p';
 import * as dagCbor from '@ipld/dag-cbor';
 import { type GossipSub, gossipsub, StrictNoSign } from '@libp2p/gossipsub';
 import { type Identify, type IdentifyPush, identify, identifyPush } from '@libp2p/identify';
@@ -8,8 +10,6 @@ import type { Registrar } from '@libp2p/interface-internal';
 import { type Ping, ping } from '@libp2p/ping';
 import { preSharedKey } from '@libp2p/pnet';
 import { tcp } from '@libp2p/tcp';
-import { withBitswap } from '@helia/bitswap';
-import { type HeliaWithLibp2p, withLibp2pLight } from '@helia/libp2p';
 import { createHeliaLight } from 'helia';
 import type { Blockstore } from 'interface-blockstore';
 import type { Datastore } from 'interface-datastore';
@@ -74,7 +74,11 @@ export class StarlingProtocols {
 
   async start(): Promise<void> {
     for (const { protocol, handler, maxStreams } of this.#served) {
-      await this.#registrar.handle(protocol, handler, { maxInboundStreams: maxStreams, maxOutboundStreams: 64, force: true });
+      await this.#registrar.handle(protocol, handler, {
+        maxInboundStreams: maxStreams,
+        maxOutboundStreams: 64,
+        force: true,
+      });
     }
   }
 

@@ -25,8 +25,9 @@ export const DIAL_TIMEOUT_MS = 8_000;
 /** How often the table of addresses is looked through. */
 export const DIAL_TICK_MS = 500;
 
-/** A peer that has not named our protocols this long after it connected belongs to somebody else. */
-export const STATION_GRACE_MS = 10_000;
+/** A peer that has not said what it speaks this long after it connected is hung up on, and left alone for a moment. */
+export const IDENTIFY_GRACE_MS = 10_000;
+export const SILENT_PEER_MS = 15_000;
 /** How long a peer of another station is not talked to. It may be re-tuned, so not for ever. */
 export const FOREIGN_PEER_MS = 5 * 60_000;
 /** How long a peer that floods is not talked to. */
@@ -50,7 +51,7 @@ export const MAX_SYNC_TOTAL = 16;
 /** Token bucket of one peer: a joiner's burst, then a steady pace above any honest need (one digest in 10 s). */
 export const SYNC_BURST = 64;
 export const SYNC_PER_SECOND = 8;
-/** Refusals in a row after which the peer is cut off: an honest one waits when it is told to. */
+/** Refusals, less the requests served, after which the peer is cut off: an honest one waits when it is told to. */
 export const SYNC_STRIKES = 64;
 /** A request must be here this soon after its stream: it is one small frame. */
 export const SYNC_READ_TIMEOUT_MS = 5_000;
@@ -82,10 +83,15 @@ export const MAX_QUEUED_FETCHES = 4_096;
 export const FETCH_HEDGE_MS = 3_000;
 /** A provider has this long for one block: 1 MiB at 50 kB/s. */
 export const FETCH_ATTEMPT_MS = 20_000;
+/** A peer that said it has not got the block is asked again for this long only: it answers if it has it by now. */
+export const FETCH_REPEAT_MS = 1_500;
+/** How long such a word is remembered, and how many of them. */
+export const LACK_MS = 5 * 60_000;
+export const MAX_LACKS = 8_192;
 /** Providers asked beside each other for one block: each of them may send it whole. */
 export const MAX_HEDGED_PROVIDERS = 2;
 /** Rounds over all providers before a fetch gives up; its caller decides whether to come back. */
-export const FETCH_ROUNDS = 3;
+export const FETCH_ROUNDS = 2;
 export const FETCH_ROUND_PAUSE_MS = 500;
 
 /** Peers told in one exchange of addresses, and how often one peer may ask. */

@@ -6,10 +6,10 @@ import type { Counters } from './counters.ts';
 import { peerOf } from './dialler.ts';
 import {
   MAX_ADDRESSES_PER_PEER,
+  MDNS_ANNOUNCE_INTERVAL_MS,
   MDNS_ANSWER_INTERVAL_MS,
   MDNS_MAX_LINKS,
   MDNS_QUERY_DELAYS_MS,
-  MDNS_ANNOUNCE_INTERVAL_MS,
   MDNS_RESCAN_MS,
 } from './limits.ts';
 import type { Logger } from './types.ts';
@@ -196,7 +196,9 @@ export function readAnswers(answers: Answer[]): { station: string; peer: string;
 
 function textsOf(data: unknown): string[] {
   const parts = Array.isArray(data) ? data : [data];
-  return parts.map((part) => (typeof part === 'string' ? part : part instanceof Uint8Array ? Buffer.from(part).toString() : ''));
+  return parts.map((part) =>
+    typeof part === 'string' ? part : part instanceof Uint8Array ? Buffer.from(part).toString() : '',
+  );
 }
 
 interface LinkSocketComponents {
@@ -225,7 +227,9 @@ class LinkSocket {
     this.#socket.on('query', (packet, remote) => this.#onQuery(packet, remote));
     this.#socket.on('response', (packet, remote) => this.#onResponse(packet, remote));
     this.#socket.on('error', (error) => this.#fail(error));
-    this.#socket.on('warning', (error) => this.#components.log.debug('mDNS', { link: this.link.name, cause: String(error) }));
+    this.#socket.on('warning', (error) =>
+      this.#components.log.debug('mDNS', { link: this.link.name, cause: String(error) }),
+    );
     this.#socket.once('ready', () => this.#turn());
   }
 

@@ -13,7 +13,14 @@ import { PeerExchange, peersProtocol } from './exchange.ts';
 import { Gossip } from './gossip.ts';
 import { createHost, type Host, type Served } from './host.ts';
 import { privateKeyFromSeed } from './identity.ts';
-import { ABUSIVE_PEER_MS, FOREIGN_PEER_MS, MAX_SYNC_PER_PEER, STATION_GRACE_MS, STOP_TIMEOUT_MS } from './limits.ts';
+import {
+  ABUSIVE_PEER_MS,
+  FOREIGN_PEER_MS,
+  IDENTIFY_GRACE_MS,
+  MAX_SYNC_PER_PEER,
+  SILENT_PEER_MS,
+  STOP_TIMEOUT_MS,
+} from './limits.ts';
 import { LinkDiscovery } from './mdns.ts';
 import { PeerList } from './peer-list.ts';
 import { ShunnedPeers } from './shunned.ts';
@@ -85,7 +92,10 @@ class StationNetwork implements Network {
     const peers = () => this.#peerList.stationPeers();
     const onFound = (origin: Origin) => (peer: string, addresses: Multiaddr[]) => this.#found(peer, addresses, origin);
     this.#shunned = new ShunnedPeers({ monoNowMs });
-    this.#peerList = new PeerList({ libp2p: () => this.#host?.libp2p ?? null, rttMs: (peer) => this.#time.rttMs(peer) });
+    this.#peerList = new PeerList({
+      libp2p: () => this.#host?.libp2p ?? null,
+      rttMs: (peer) => this.#time.rttMs(peer),
+    });
     this.#sync = new SyncStreams(
       { libp2p, monoNowMs, log, counters, handler: () => this.#onRequest, shun: (peer) => this.#abusive(peer) },
       { stationId },
@@ -94,14 +104,20 @@ class StationNetwork implements Network {
     this.#time = new TimeStreams({ libp2p, stationNowMs, monoNowMs, timeDomain, counters }, { stationId });
     const helia = () => this.#host;
     const source = new BitswapSource({ helia });
-    this.#content = new BlockContent({ blockstore: components.blockstore, helia, source, peers, counters });
+    this.#content = new BlockContent({ blockstore: components.blockstore, helia, source, peers, monoNowMs, counters });
     this.content = this.#content;
     const isShunned = (peer: string) => this.#shunned.has(peer);
     this.#dialler = new Dialler({ libp2p, nodeId: this.nodeId, monoNowMs, isShunned, log, counters });
-    this.#exchange = new PeerExchange({ libp2p, peers, onFound: onFound('exchange'), monoNowMs, log, counters }, { stationId });
+    this.#exchange = new PeerExchange(
+      { libp2p, peers, onFound: onFound('exchange'), monoNowMs, log, counters },
+      { stationId },
+    );
     const addresses = () => this.#host?.libp2p.getMultiaddrs() ?? [];
     const { nodeId } = this;
-    this.#discovery = new LinkDiscovery({ nodeId, addresses, onFound: onFound('mdns'), monoNowMs, log, counters }, { stationId });
+    this.#discovery = new LinkDiscovery(
+      { nodeId, addresses, onFound: onFound('mdns'), monoNowMs, log, counters },
+      { stationId },
+    );
   }
 
   start(): Promise<void> {
@@ -191,7 +207,10 @@ class StationNetwork implements Network {
     const { verify, log } = this.#components;
     const { pubsub } = host.libp2p.services;
     const handler = () => this.#onMessage;
-    this.#gossip = new Gossip({ pubsub, verify, log, counters: this.#counters, handler }, { stationId: this.#init.stationId });
+    this.#gossip = new Gossip(
+      { pubsub, verify, log, counters: this.#counters, handler },
+      { stationId: this.#init.stationId },
+    );
     this.#gossip.start();
     this.#dialler.addBootstrap(this.#bootstrap);
     this.#dialler.start();
@@ -231,28 +250,46 @@ class StationNetwork implements Network {
         // one more than is answered, so that the refusal can be said
         maxStreams: MAX_SYNC_PER_PEER * 4,
       },
-      { protocol: timeProtocol(stationId), handler: (stream, connection) => this.#time.serve(stream, connection), maxStreams: 2 },
-      { protocol: peersProtocol(stationId), handler: (stream, connection) => this.#exchange.serve(stream, connection), maxStreams: 2 },
+      {
+        protocol: timeProtocol(stationId),
+        handler: (stream, connection) => this.#time.serve(stream, connection),
+        maxStreams: 2,
+      },
+      {
+        protocol: peersProtocol(stationId),
+        handler: (stream, connection) => this.#exchange.serve(stream, connection),
+        maxStreams: 2,
+      },
     ];
   }
 
   #watch(libp2p: Libp2p): void {
-    libp2p.addEventListener('connection:open', (event: CustomEvent<Connection>) => this.#connected(event.detail.remotePeer));
+    libp2p.addEventListener('connection:open', (event: CustomEvent<Connection>) =>
+      this.#connected(event.detail.remotePeer),
+    );
     libp2p.addEventListener('connection:close', () => this.#peerList.changed());
     libp2p.addEventListener('peer:disconnect', (event: CustomEvent<PeerId>) => this.#disconnected(event.detail));
     libp2p.addEventListener('peer:identify', (event: CustomEvent<IdentifyResult>) => {
       this.#identified(event.detail.peerId, event.detail.protocols);
     });
-    libp2p.addEventListener('peer:update', (event) => this.#identified(event.detail.peer.id, event.detail.peer.protocols));
     // whoever connected while we were starting
-    for (const connection of libp2p.getConnections()) this.#connected(connection.remotePeer);
+    for (const connection of libp2p.getConnections()) {
+      this.#connected(connection.remotePeer);
+      void this.#recall(connection.remotePeer);
+    }
+  }
+
+  /** Its protocols may have been told before we listened. */
+  async #recall(peerId: PeerId): Promise<void> {
+    const known = await this.#host?.libp2p.peerStore.get(peerId).catch(() => null);
+    if (known?.protocols.includes(syncProtocol(this.#init.stationId))) this.#identified(peerId, known.protocols);
   }
 
   #connected(peerId: PeerId): void {
     const peer = peerId.toString();
     this.#peerList.changed();
     if (this.#graceTimers.has(peer) || this.#peerList.isStation(peer)) return;
-    const timer = setTimeout(() => this.#foreign(peerId), STATION_GRACE_MS);
+    const timer = setTimeout(() => this.#sendAway(peer, SILENT_PEER_MS), IDENTIFY_GRACE_MS);
     timer.unref();
     this.#graceTimers.set(peer, timer);
   }
@@ -269,9 +306,14 @@ class StationNetwork implements Network {
 
   #identified(peerId: PeerId, protocols: string[]): void {
     const peer = peerId.toString();
-    if (!protocols.includes(syncProtocol(this.#init.stationId))) return;
     if (!this.#peerList.isConnected(peer)) return;
     this.#endGrace(peer);
+    // every box of ours names its protocols from its first connection on
+    if (!protocols.includes(syncProtocol(this.#init.stationId))) {
+      this.#counters.add('foreignPeers');
+      this.#sendAway(peer, FOREIGN_PEER_MS);
+      return;
+    }
     if (this.#peerList.join(peer)) void this.#exchange.ask(peer);
   }
 
@@ -280,20 +322,15 @@ class StationNetwork implements Network {
     this.#graceTimers.delete(peer);
   }
 
-  /** It did not say that it is of our station: it is sent away. */
-  #foreign(peerId: PeerId): void {
-    this.#graceTimers.delete(peerId.toString());
-    this.#counters.add('foreignPeers');
-    this.#sendAway(peerId.toString(), FOREIGN_PEER_MS);
-  }
-
   #abusive(peer: string): void {
     this.#counters.add('abusivePeers');
     this.#components.log.warn('a peer floods and is cut off', { peer, forMs: ABUSIVE_PEER_MS });
     this.#sendAway(peer, ABUSIVE_PEER_MS);
   }
 
+  /** Closes its connections and does not talk to it for a while. */
   #sendAway(peer: string, forMs: number): void {
+    this.#endGrace(peer);
     this.#shunned.shun(peer, forMs);
     for (const connection of this.#host?.libp2p.getConnections() ?? []) {
       if (connection.remotePeer.toString() === peer) connection.abort(new Error('not of our station, or too loud'));

@@ -100,7 +100,7 @@ export class SyncStreams {
     this.#openTotal += 1;
     try {
       const request = await this.#readRequest(stream);
-      asker.strikes = 0;
+      asker.strikes = Math.max(0, asker.strikes - 1);
       await this.#answer(stream, peer, request);
     } finally {
       asker.open -= 1;

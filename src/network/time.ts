@@ -120,7 +120,8 @@ export class TimeStreams {
     signal?.throwIfAborted();
     this.#components.counters.add('timeAsked');
     const channel = this.#channel(peer);
-    if (channel.pending.size >= MAX_TIME_PENDING) throw new TooManyError('time exchanges with one peer', MAX_TIME_PENDING);
+    if (channel.pending.size >= MAX_TIME_PENDING)
+      throw new TooManyError('time exchanges with one peer', MAX_TIME_PENDING);
     const question = randomBytes(QUESTION_BYTES);
     const key = questionKey(question);
     const limit = within(TIME_TIMEOUT_MS, signal);

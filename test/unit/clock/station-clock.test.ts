@@ -103,7 +103,10 @@ describe('a newcomer', () => {
 
   it('is not moved by less than half of lying peers', () => {
     const honest = [0, 1, 2].map(() => box({ offsetMs: 9_000, driftPpm: 0, bootMs: 0 }));
-    const liars = [0, 1].map(() => ({ ...box({ offsetMs: 0, driftPpm: 0, bootMs: 0 }), says: (ms: number) => ms + 3_600_000 }));
+    const liars = [0, 1].map(() => ({
+      ...box({ offsetMs: 0, driftPpm: 0, bootMs: 0 }),
+      says: (ms: number) => ms + 3_600_000,
+    }));
     const newcomer = box({ offsetMs: 0, driftPpm: 0, bootMs: 0 });
     for (let ms = 0; ms < 600; ms += 60) {
       for (const [index, peer] of [...honest, ...liars].entries()) exchange(newcomer, peer, LAN, ms, `peer${index}`, 9);
@@ -133,21 +136,24 @@ describe('a flock', () => {
     });
   };
 
-  it.each([2, 4, 8])('of %d boxes on wireless links keeps together to a millisecond, whatever their crystals', (count) => {
-    const boxes = flock(count, count);
-    // the others join the origin, who must not follow them yet
-    const path = wifi(count);
-    for (let ms = 0; ms < 1_200; ms += 60) {
-      for (const [index, each] of boxes.entries()) {
-        if (index > 0) exchange(each, boxes[0]!, path, ms, 'peer0', index);
+  it.each([2, 4, 8])(
+    'of %d boxes on wireless links keeps together to a millisecond, whatever their crystals',
+    (count) => {
+      const boxes = flock(count, count);
+      // the others join the origin, who must not follow them yet
+      const path = wifi(count);
+      for (let ms = 0; ms < 1_200; ms += 60) {
+        for (const [index, each] of boxes.entries()) {
+          if (index > 0) exchange(each, boxes[0]!, path, ms, 'peer0', index);
+        }
       }
-    }
-    const spreads: number[] = [];
-    run(boxes, path, 300, (second) => second > 120 && spreads.push(spreadMs(boxes, 1_200 + second * 1_000)), 1_200);
-    spreads.sort((a, b) => a - b);
-    expect(spreads[Math.floor(spreads.length / 2)]).toBeLessThan(1);
-    expect(spreads.at(-1)).toBeLessThan(2.5);
-  });
+      const spreads: number[] = [];
+      run(boxes, path, 300, (second) => second > 120 && spreads.push(spreadMs(boxes, 1_200 + second * 1_000)), 1_200);
+      spreads.sort((a, b) => a - b);
+      expect(spreads[Math.floor(spreads.length / 2)]).toBeLessThan(1);
+      expect(spreads.at(-1)).toBeLessThan(2.5);
+    },
+  );
 
   it('on a cable learns its drift and keeps together to a fifth of a millisecond', () => {
     const boxes = [40, -35, 10].map((driftPpm, index) => box({ offsetMs: index * 1_000, driftPpm, bootMs: 0 }));
@@ -172,7 +178,8 @@ describe('a flock', () => {
     for (const each of boxes) each.clock.becomeOrigin();
     for (const liar of boxes.slice(count - liars)) {
       const clock = boxes[0]!;
-      liar.says = (ms, asker) => clock.clock.nowMs(clock.mono(ms)) + (asker % 2 === 0 ? 1 : -1) * (next() < 0.5 ? 3 : 40_000);
+      liar.says = (ms, asker) =>
+        clock.clock.nowMs(clock.mono(ms)) + (asker % 2 === 0 ? 1 : -1) * (next() < 0.5 ? 3 : 40_000);
     }
     const honest = boxes.slice(0, count - liars);
     let worst = 0;
@@ -194,7 +201,8 @@ describe('a flock', () => {
       const ms = step * 100;
       if (step % 10 === 0) {
         for (const [index, asker] of boxes.entries()) {
-          for (const [other, peer] of boxes.entries()) if (other !== index) exchange(asker, peer, LAN, ms, `peer${other}`, index);
+          for (const [other, peer] of boxes.entries())
+            if (other !== index) exchange(asker, peer, LAN, ms, `peer${other}`, index);
         }
       }
       const now = boxes[2]!.clock.nowMs(ms + 99);
@@ -252,7 +260,8 @@ describe('what comes in', () => {
 
   it('another time domain forgets the old one and runs on', () => {
     const clock = new StationClock({ initialOffsetMs: 500 });
-    for (let turn = 0; turn < 10; turn++) clock.addSample('a', { t1: turn * 60, t2: 9_000 + turn * 60, t3: 9_000 + turn * 60, t4: turn * 60 });
+    for (let turn = 0; turn < 10; turn++)
+      clock.addSample('a', { t1: turn * 60, t2: 9_000 + turn * 60, t3: 9_000 + turn * 60, t4: turn * 60 });
     expect(clock.status(600).synced).toBe(true);
     const before = clock.nowMs(600);
     clock.reset('other');
