@@ -10,7 +10,7 @@ import { MAX_MESSAGE_BYTES, MAX_SYNC_REQUEST_BYTES, MAX_SYNC_RESPONSE_BYTES } fr
 import type { Body, Bootstrap, Signed, SignedMessage, Topic } from './messages.ts';
 import { MalformedMessageError, readMessage, readRequest, readResponse } from './shape.ts';
 
-export { type MalformedCode, MalformedMessageError } from './shape.ts';
+export { type MalformedCode, MalformedMessageError, readBootstrap } from './shape.ts';
 
 /** What a signature is made over: nothing signed for one purpose holds for another. */
 const SIGN_DOMAIN = 'starling/1/sign/';

@@ -46,3 +46,4 @@ export const MAX_BOOTSTRAP_ROSTER = 64;
 export const SIGNATURE_BYTES = 64;
 export const VRF_KEY_BYTES = 32;
 export const VRF_PROOF_BYTES = 80;
+export const BEACON_BYTES = 32;

@@ -4,6 +4,8 @@
  */
 import type { SyncRequest, SyncResponse } from './events.ts';
 import {
+  BEACON_BYTES,
+  MAX_BOOTSTRAP_ROSTER,
   MAX_CID_BYTES,
   MAX_DURATION_MS,
   MAX_ENDORSEMENTS,
@@ -23,7 +25,7 @@ import {
   VRF_PROOF_BYTES,
   WIRE_VERSION,
 } from './limits.ts';
-import type { SignedMessage, Topic } from './messages.ts';
+import type { Bootstrap, Signed, SignedMessage, Topic } from './messages.ts';
 
 /**
  * Why bytes are no message. `oversized`: more bytes than the topic allows; `notCanonical`: no DAG-CBOR, or another
@@ -211,6 +213,25 @@ const OPS: Readonly<Record<string, Shape>> = {
   LIKE: { ...BASE, type: oneOf('LIKE'), track_hash: hashText },
 };
 
+const INITIAL_TRACK: Shape = {
+  track: text(MAX_TRACK_NAME_BYTES),
+  start_time: time,
+  track_hash: hashText,
+  duration: whole(1, MAX_DURATION_MS),
+  segments: listOf(cid, 1, 1),
+};
+const FIRST_MEMBER: Shape = { node_id: nodeId, vrf_key: bytes(VRF_KEY_BYTES), name: text(MAX_NODE_NAME_BYTES) };
+
+const BOOTSTRAP: Shape = {
+  ...BASE,
+  type: oneOf('BOOTSTRAP'),
+  bootstrap: oneOf(true),
+  initial_queue: listOf(shaped(INITIAL_TRACK), MAX_QUEUE, MAX_QUEUE),
+  roster: listOf(shaped(FIRST_MEMBER), 1, MAX_BOOTSTRAP_ROSTER),
+  rules: text(MAX_RULES_BYTES),
+  beacon0: bytes(BEACON_BYTES),
+};
+
 const ENDORSEMENT: Shape = { node_id: nodeId, sig: signature };
 const endorsementList = listOf(shaped(ENDORSEMENT), 1, MAX_ENDORSEMENTS);
 
@@ -268,6 +289,13 @@ export function readMessage(topic: Topic, value: unknown): SignedMessage {
 
 const SIGNED: Shape = { body: isMap, sig: signature };
 const ENDORSED: Shape = { ...SIGNED, endorsements };
+
+/** @throws MalformedMessageError unless the value is a signed Bootstrap in form; its signature is not checked here */
+export function readBootstrap(value: unknown): Signed<Bootstrap> {
+  if (!isMap(value)) throw new MalformedMessageError('badField', 'bootstrap');
+  checkShape({ body: shaped(BOOTSTRAP), sig: signature }, value, 0);
+  return value as unknown as Signed<Bootstrap>;
+}
 
 /** @throws MalformedMessageError unless the value is a question of the catch-up stream */
 export function readRequest(value: unknown): SyncRequest {
