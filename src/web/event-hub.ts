@@ -50,13 +50,19 @@ export class EventHub {
     return same >= MAX_EVENT_CLIENTS_PER_CLIENT ? 'many' : null;
   }
 
-  /** Takes a response whose head is written. @throws what `status()` throws */
+  /**
+   * Makes the status that the next client starts with. Call before the response's head is written, as it may fail.
+   * @throws what `status()` throws
+   */
+  prepare(): void {
+    if (this.#clients.size > 0) return;
+    this.#sent = fields(this.#components.status());
+    this.#lastRefreshMs = performance.now();
+  }
+
+  /** Takes a response whose head is written, after `prepare()`. */
   add(response: Response, client: string): void {
-    if (this.#clients.size === 0) {
-      this.#sent = fields(this.#components.status());
-      this.#lastRefreshMs = performance.now();
-      this.#watch();
-    }
+    if (this.#clients.size === 0) this.#watch();
     response.once('close', () => this.#remove(response));
     this.#clients.set(response, client);
     this.#send(response, `retry: 2000\n${event('status', this.#id, this.#sent)}`);

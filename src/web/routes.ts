@@ -61,6 +61,7 @@ function events(hub: EventHub, request: Request, response: Response): void {
     response.set('Retry-After', '10');
     throw new RequestError(503, `events_${refusal}`, 'Too many live pages are open. Close one, or ask /api/status.');
   }
+  hub.prepare();
   response.status(200).set({ 'Content-Type': 'text/event-stream; charset=utf-8', 'X-Accel-Buffering': 'no' });
   response.flushHeaders();
   if (request.method === 'HEAD') {

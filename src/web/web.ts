@@ -204,12 +204,12 @@ class WebServer implements Web {
 
   /** Bytes that are no HTTP request never reach the routes; they get an answer in the same form. */
   #answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
-    this.#count('malformed');
+    const [status, code, text] = clientErrorAnswer(error.code);
     if (!socket.writable || error.code === 'ECONNRESET') {
       socket.destroy();
       return;
     }
-    const [status, code, text] = clientErrorAnswer(error.code);
+    this.#count(code);
     const body = JSON.stringify({ error: { code, text } });
     socket.end(
       `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: application/json; charset=utf-8\r\n` +
