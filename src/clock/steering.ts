@@ -5,7 +5,7 @@
  *
  * - `SoundCardClock` learns when a frame that was handed to the sound card is heard, from noisy observations "frame F was
  *   heard at monotonic instant M". A sound card counts frames with a quartz of its own, off by up to some 100 ppm, steady
- *   over minutes; so the model is a level and a drift, tracked by a Kalman filter over block medians.
+ *   over minutes; so the model is a level and a drift, tracked by a Kalman filter over the middles of blocks.
  * - `Steering` decides what to do about an error at the write head: nothing, leave out or repeat one frame, or jump.
  *
  * The error is judged for the next frame to be written, not for the one that is heard: what is in flight to the card is
@@ -15,13 +15,14 @@
  *
  * | what                       | value            | reason                                                             |
  * | -------------------------- | ---------------- | ------------------------------------------------------------------ |
- * | block                      | 8 observations   | its median shrugs off 3 wild ones                                   |
+ * | block                      | 8 observations   | mean of the middle half: shrugs off 2 wild ones at either end       |
  * | dead band                  | 0.65 frame       | more than half a frame, so that a slip never calls for its opposite |
  * | slip                       | 1 frame in 1,200 | 833 ppm: 500 for a station clock that slews, 100 for a bad quartz,  |
  * |                            |                  | 200 to close the gap; 1.4 cent of pitch, under what ears tell apart |
  * | jump                       | from 5 ms        | the gliding way would take longer than 6 s                          |
  * | pause between jumps        | 2 s              | a wandering sensor cannot make a stutter of them                    |
- * | step of the sensor         | max(0.3 ms, 6 σ) in two blocks, or 5 ms in three observations: an underrun or a new device |
+ * | step of the level          | > 0.3 ms and 6 σ | in two blocks, or > 5 ms and 6 σ in 3 observations (8 where they        |
+ * |                            |                  | scatter): an underrun, another device, another period size          |
  */
 
 export const FRAMES_PER_MS = 48;
@@ -50,8 +51,10 @@ export interface SoundCardClockStatus {
 export type ObservationResult = 'noted' | 'updated' | 'stepped';
 
 export const BLOCK_OBSERVATIONS = 8;
-/** A quartz of a consumer sound card stays within this. */
-const DRIFT_SIGMA_MS_PER_MS = 100e-6;
+/** Consumer quartzes: most within 50 ppm, the worst seen at 100 to 200. */
+const DRIFT_SIGMA_MS_PER_MS = 50e-6;
+/** No card is off by more than this. */
+const MAX_DRIFT = 1_000e-6;
 /** Thermal walk of the drift: 0.1 ppm after a second, 0.8 ppm after a minute. */
 const DRIFT_WALK_VARIANCE = 0.1e-6 ** 2 / 1000;
 /** Walk of the level (latency of the mixing graph): 2 us after a second. */
@@ -59,14 +62,16 @@ const LEVEL_WALK_VARIANCE = 0.002 ** 2 / 1000;
 const MIN_NOISE_MS = 0.01;
 /** Median absolute deviation to standard deviation, for a normal distribution. */
 const MAD_TO_SIGMA = 1.4826;
-/** Efficiency loss of a median against a mean. */
-const MEDIAN_VARIANCE_FACTOR = Math.PI / 2;
+/** Variance of the mean of the middle half against that of a mean, for a normal distribution. */
+const MIDDLE_VARIANCE_FACTOR = 1.2;
 const NOISE_SMOOTHING = 0.25;
 const STEP_SIGMAS = 6;
 const MIN_BLOCK_STEP_MS = 0.3;
 const STEP_BLOCKS = 2;
 const MIN_SINGLE_STEP_MS = 5;
 const STEP_SINGLES = 3;
+/** Above this noise a new level is taken from a whole block. */
+const NOISY_MS = 0.3;
 /** Readings with a longer round trip than this are no readings. */
 export const MAX_UNCERTAINTY_MS = 5;
 /** Readings up to this many times the block's shortest round trip count. */
@@ -112,7 +117,8 @@ export class SoundCardClock {
     const residual = { monoMs, latenessMs: monoMs - frame / FRAMES_PER_MS, uncertaintyMs };
     if (this.#settled && this.#isWild(residual)) {
       this.#outliers.push(residual);
-      if (this.#outliers.length < STEP_SINGLES) return 'noted';
+      const enough = this.#noiseMs > NOISY_MS ? BLOCK_OBSERVATIONS : STEP_SINGLES;
+      if (this.#outliers.length < enough) return 'noted';
       this.#setLevel(this.#outliers);
       return this.#stepped();
     }
@@ -162,12 +168,12 @@ export class SoundCardClock {
       this.#settled = true;
       return 'updated';
     }
-    const atMs = good[good.length - 1]!.monoMs;
+    const atMs = meanTime(good);
     const residuals = good.map((r) => r.latenessMs - this.#predict(r.monoMs));
-    const innovation = median(residuals);
+    const innovation = middle(residuals);
     const noise = spread(residuals, innovation);
     this.#noiseMs = Math.max(MIN_NOISE_MS, this.#noiseMs + NOISE_SMOOTHING * (noise - this.#noiseMs));
-    const measured = (Math.max(noise, this.#noiseMs) ** 2 * MEDIAN_VARIANCE_FACTOR) / good.length;
+    const measured = (Math.max(noise, this.#noiseMs) ** 2 * MIDDLE_VARIANCE_FACTOR) / good.length;
     this.#advance(atMs);
     const sigma = Math.sqrt(this.#pLevel + measured);
     if (Math.abs(innovation) > Math.max(MIN_BLOCK_STEP_MS, STEP_SIGMAS * sigma)) {
@@ -195,19 +201,19 @@ export class SoundCardClock {
     const gainLevel = this.#pLevel / s;
     const gainDrift = this.#pCross / s;
     this.#levelMs += gainLevel * innovationMs;
-    this.#drift = clamp(this.#drift + gainDrift * innovationMs, 10 * DRIFT_SIGMA_MS_PER_MS);
+    this.#drift = clamp(this.#drift + gainDrift * innovationMs, MAX_DRIFT);
     this.#pDrift -= gainDrift * this.#pCross;
     this.#pCross *= 1 - gainLevel;
     this.#pLevel *= 1 - gainLevel;
   }
 
   #setLevel(residuals: Residual[]): void {
-    this.#atMs = residuals[residuals.length - 1]!.monoMs;
+    this.#atMs = meanTime(residuals);
     const levels = residuals.map((r) => r.latenessMs - this.#drift * (r.monoMs - this.#atMs));
-    this.#levelMs = median(levels);
+    this.#levelMs = middle(levels);
     const noise = Math.max(MIN_NOISE_MS, spread(levels, this.#levelMs));
     if (!this.#settled) this.#noiseMs = noise;
-    this.#pLevel = (noise ** 2 * MEDIAN_VARIANCE_FACTOR) / residuals.length;
+    this.#pLevel = (noise ** 2 * MIDDLE_VARIANCE_FACTOR) / residuals.length;
     this.#pCross = 0;
   }
 
@@ -270,15 +276,27 @@ export class Steering {
   }
 }
 
+function meanTime(residuals: Residual[]): number {
+  return residuals.reduce((sum, { monoMs }) => sum + monoMs, 0) / residuals.length;
+}
+
+/** Mean of the middle half. */
+function middle(values: number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const cut = Math.floor(sorted.length / 4);
+  const half = sorted.slice(cut, sorted.length - cut);
+  return half.reduce((sum, value) => sum + value, 0) / half.length;
+}
+
 function median(values: number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+  const half = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2;
 }
 
 /** Standard deviation estimated from the median absolute deviation. */
-function spread(values: number[], middle: number): number {
-  return MAD_TO_SIGMA * median(values.map((value) => Math.abs(value - middle)));
+function spread(values: number[], center: number): number {
+  return MAD_TO_SIGMA * median(values.map((value) => Math.abs(value - center)));
 }
 
 function clamp(value: number, limit: number): number {

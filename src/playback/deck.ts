@@ -4,7 +4,14 @@
  * A deck opens mute: it writes silence until it knows when its frames are heard. Then it can go live, and from its
  * first live frame on the programme is in time.
  */
-import { QUANTUM_FRAMES, SoundCardClock, Steering, type SteeringMove } from '../clock/steering.ts';
+import {
+  type ObservationResult,
+  QUANTUM_FRAMES,
+  SoundCardClock,
+  Steering,
+  type SteeringMove,
+} from '../clock/steering.ts';
+import { OutputUnavailableError } from './errors.ts';
 import type { Player } from './player.ts';
 import { type FrameSource, SlipRenderer } from './slip-renderer.ts';
 import { CHANNELS, FRAMES_PER_MS, type Logger, type Playing } from './types.ts';
@@ -14,11 +21,18 @@ const OPEN_LEAD_MS = 300;
 /** Written ahead while live: longer than this process is ever kept from its timer. Also the delay of a jump. */
 const LEAD_MS = 800;
 const TICK_MS = 100;
-/** Between two readings of the player at first, and when its clock is known. */
-const OBSERVE_FAST_MS = 40;
+/** Between two readings of the player while its clock is not known yet, when it is, and where readings scatter. */
+const OBSERVE_FAST_MS = 30;
 const OBSERVE_MS = 250;
+const OBSERVE_NOISY_MS = 70;
+/** Above this, readings count as scattered. PipeWire's own output: 3 ms; ALSA: 0.02 ms. */
+const NOISY_MS = 0.3;
+/** Pauses vary by so much either way, or readings in step with the sound system's periods would all be wrong alike. */
+const OBSERVE_JITTER = 0.3;
 /** So many readings at the fast pace: 8 blocks. */
 const FAST_OBSERVATIONS = 64;
+/** Blocks of readings that must agree before the clock counts as known: a first delay report may be wrong. */
+const SETTLED_BLOCKS = 2;
 /** Opening ends with an error if the clock is not known by then. */
 const SETTLE_TIMEOUT_MS = 8_000;
 /** A player that is fed and does not advance for so long is broken. */
@@ -148,30 +162,34 @@ export class Deck {
     return { ...this.#counters, driftPpm, sensorNoiseMs: noiseMs, steps };
   }
 
+  /** Waits until two blocks of readings in a row agree. */
   async #settle(): Promise<void> {
     const deadlineMs = this.#nowMs() + SETTLE_TIMEOUT_MS;
-    while (!this.#card.status().settled) {
+    for (let blocks = 0; blocks < SETTLED_BLOCKS; ) {
       if (this.#closed) return;
-      if (this.#nowMs() > deadlineMs) throw new Error('its clock cannot be read');
-      await this.#observe();
-      await new Promise((resolve) => setTimeout(resolve, OBSERVE_FAST_MS));
+      if (this.#nowMs() > deadlineMs) throw new OutputUnavailableError('the player cannot tell its position');
+      const result = await this.#observe();
+      if (result === 'updated') blocks += 1;
+      if (result === 'stepped') blocks = 1;
+      await pause(jittered(OBSERVE_FAST_MS));
     }
     this.#scheduleObservation();
   }
 
   #scheduleObservation(): void {
     if (this.#closed) return;
-    const pauseMs = this.#observations < FAST_OBSERVATIONS ? OBSERVE_FAST_MS : OBSERVE_MS;
+    const steadyMs = this.#card.status().noiseMs > NOISY_MS ? OBSERVE_NOISY_MS : OBSERVE_MS;
+    const pauseMs = this.#observations < FAST_OBSERVATIONS ? OBSERVE_FAST_MS : steadyMs;
     this.#observeTimer = setTimeout(() => {
       void this.#observe()
         .catch(() => {})
         .then(() => this.#scheduleObservation());
-    }, pauseMs);
+    }, jittered(pauseMs));
   }
 
-  async #observe(): Promise<void> {
+  async #observe(): Promise<ObservationResult> {
     const observation = await this.#components.player.observe();
-    if (this.#closed) return;
+    if (this.#closed) return 'noted';
     const monoMs = this.#nowMs();
     if (observation !== null && observation.frame > this.#lastFrame) {
       this.#lastFrame = observation.frame;
@@ -179,9 +197,10 @@ export class Deck {
       this.#observations += 1;
       const result = this.#card.observe(observation);
       if (result === 'stepped') this.#observations = 0;
-    } else if (monoMs - this.#lastAdvanceMs > STALL_MS) {
-      this.#fail('the player does not advance');
+      return result;
     }
+    if (monoMs - this.#lastAdvanceMs > STALL_MS) this.#fail('the player does not advance');
+    return 'noted';
   }
 
   /** Timeline position that is due when the next frame to be written is heard. */
@@ -262,6 +281,14 @@ export class Deck {
     void this.close();
     this.#handlers.ended(reason);
   }
+}
+
+function jittered(ms: number): number {
+  return ms * (1 + OBSERVE_JITTER * (2 * Math.random() - 1));
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /** The first frames of the programme come out of silence without a click. */

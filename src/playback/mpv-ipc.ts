@@ -32,6 +32,7 @@ export class MpvIpc {
     this.#onEvent = onEvent;
     socket.on('data', (chunk: Buffer) => this.#take(chunk.toString('utf8')));
     socket.on('error', () => this.close());
+    socket.on('end', () => this.close());
     socket.on('close', () => this.close());
   }
 
@@ -76,15 +77,15 @@ export class MpvIpc {
     } catch {
       return;
     }
-    if (typeof message['event'] === 'string') {
+    if (typeof message.event === 'string') {
       this.#onEvent(message as MpvEvent);
       return;
     }
-    const pending = this.#pending.get(message['request_id'] as number);
+    const pending = this.#pending.get(message.request_id as number);
     if (pending === undefined) return;
-    this.#pending.delete(message['request_id'] as number);
+    this.#pending.delete(message.request_id as number);
     clearTimeout(pending.timer);
-    if (message['error'] === 'success') pending.resolve(message['data']);
-    else pending.reject(new PlayerProtocolError(`mpv: ${String(message['error'])}`));
+    if (message.error === 'success') pending.resolve(message.data);
+    else pending.reject(new PlayerProtocolError(`mpv: ${String(message.error)}`));
   }
 }

@@ -149,7 +149,7 @@ export class MpvPlayer implements Player {
 
   #hear(event: { event: string } & Record<string, unknown>): void {
     if (event.event !== 'log-message') return;
-    const text = `${String(event['prefix'])}: ${String(event['text']).trim()}`.slice(0, MAX_REASON_LENGTH);
+    const text = `${String(event.prefix)}: ${String(event.text).trim()}`.slice(0, MAX_REASON_LENGTH);
     if (/underrun/i.test(text)) this.#underrun();
     else this.#lastWords = text;
     this.#log.debug('mpv', { text });

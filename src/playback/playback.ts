@@ -123,6 +123,7 @@ class PlaybackRoom implements Playback {
       underruns: this.#totals.underruns + (now?.underruns ?? 0),
       restarts: this.#restarts,
       fillerMs: Math.round(this.#timeline.fillerFrames / FRAMES_PER_MS),
+      bufferedMs: heard === null ? 0 : Math.round(this.#timeline.supply(Math.floor(heard.position)) / FRAMES_PER_MS),
       silent: this.#choice?.audible !== true,
       reason: this.#reason,
     };

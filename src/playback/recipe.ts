@@ -58,7 +58,7 @@ export function checkTrack(track: PlayableTrack): void {
   };
   const whole = (value: unknown, min: number, max: number) =>
     Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max;
-  if (!(track.container in DEMUXERS)) refuse('container', track.container, Object.keys(DEMUXERS).join(', '));
+  if (!Object.hasOwn(DEMUXERS, track.container)) refuse('container', track.container, Object.keys(DEMUXERS).join(', '));
   if (!whole(track.sampleRate, MIN_SAMPLE_RATE, MAX_SAMPLE_RATE)) {
     refuse('sampleRate', track.sampleRate, `${MIN_SAMPLE_RATE} to ${MAX_SAMPLE_RATE}`);
   }
@@ -114,7 +114,8 @@ export class TrackMap {
 
   /** Plan from `frame` on for when the segment before `segment` is missing: the first moments of `segment` are lost. */
   planWithoutPreroll(segment: number, frame: number): DecodePlan {
-    const heard = this.#starts[segment]! + CONVERGE_SAMPLES + RESAMPLER_WARM_SAMPLES - this.track.skipSamples;
+    const heard =
+      this.#starts[segment]! + CONVERGE_SAMPLES + RESAMPLER_WARM_SAMPLES - this.track.skipSamples + 2 * this.#down;
     const first = Math.ceil((Math.max(0, heard) * this.#up) / this.#down);
     return this.#plan(Math.min(Math.max(frame, first), this.frames), () => segment);
   }

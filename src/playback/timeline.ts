@@ -129,6 +129,13 @@ export class Timeline {
     this.#retire(dropped);
   }
 
+  /** Decoded frames of the slot's track from a position on, up to the end of what it sounds. */
+  supply(position: number): number {
+    const entry = this.#entryAt(position);
+    if (entry === null || position >= entry.start + entry.sounding) return 0;
+    return Math.min(entry.reader.available(position - entry.start), entry.start + entry.sounding - position);
+  }
+
   /** Opens what is about to sound and closes what has. */
   prepare(position: number, nowMs: number): void {
     this.#nowMs = nowMs;

@@ -72,6 +72,8 @@ export interface PlaybackStatus {
   /** Restarts of the player after it ended by itself. */
   restarts: number;
   fillerMs: number;
+  /** Decoded of this slot's track, ahead of what is heard. */
+  bufferedMs: number;
   /** True while nothing can be heard, by choice (`null`) or because no output works. */
   silent: boolean;
   /** Why it is silent; null if by choice. */

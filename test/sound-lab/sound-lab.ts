@@ -67,7 +67,7 @@ export interface Recording {
 
 /** Null if a sound lab can run here, else the reason why not. */
 export function soundLabMissing(): string | null {
-  const path = (process.env['PATH'] ?? '').split(delimiter);
+  const path = (process.env.PATH ?? '').split(delimiter);
   const missing = SOUND_LAB_PROGRAMS.filter((program) => !path.some((dir) => existsSync(join(dir, program))));
   return missing.length === 0 ? null : `not installed: ${missing.join(', ')}`;
 }
@@ -112,7 +112,7 @@ class Studio implements SoundLab {
     );
     await writeFile(alsaConfig, ['</usr/share/alsa/alsa.conf>', ...devices, ''].join('\n'));
     this.env = {
-      PATH: process.env['PATH'],
+      PATH: process.env.PATH,
       LANG: 'C.UTF-8',
       HOME: home,
       XDG_RUNTIME_DIR: this.#dir,
@@ -121,8 +121,8 @@ class Studio implements SoundLab {
       ALSA_CONFIG_PATH: alsaConfig,
       PULSE_SERVER: `unix:${join(this.#dir, 'pulse', 'native')}`,
     };
-    this.env['DBUS_SESSION_BUS_ADDRESS'] = `unix:path=${join(this.#dir, 'bus')}`;
-    this.#spawn('dbus-daemon', ['--session', '--nofork', `--address=${this.env['DBUS_SESSION_BUS_ADDRESS']}`]);
+    this.env.DBUS_SESSION_BUS_ADDRESS = `unix:path=${join(this.#dir, 'bus')}`;
+    this.#spawn('dbus-daemon', ['--session', '--nofork', `--address=${this.env.DBUS_SESSION_BUS_ADDRESS}`]);
     await this.#until('session bus', async () => existsSync(join(this.#dir, 'bus')));
     this.#spawn('pipewire', []);
     await this.#until('pipewire', async () => existsSync(join(this.#dir, 'pipewire-0')));
