@@ -152,8 +152,9 @@ export async function installPackages(missing, say) {
   }
   const command = `apt-get ${aptInstall(names).join(' ')}`;
   if (process.getuid?.() !== 0) {
-    const sudo = isProgram('sudo', process.env.PATH ?? '') ? `sudo ${command}` : `su -c '${command}'`;
-    throw new Refusal(`Not installed on this machine: ${names.join(', ')}. Please type:`, [sudo]);
+    const withSudo = `sudo apt-get update && sudo ${command}`;
+    const typed = isProgram('sudo', process.env.PATH ?? '') ? withSudo : `su -c 'apt-get update && ${command}'`;
+    throw new Refusal(`Not installed on this machine: ${names.join(', ')}. Please type:`, [typed]);
   }
   say(`Installing ${names.join(', ')} (once)`);
   if (listsAreEmpty()) await aptGet(['update'], say);

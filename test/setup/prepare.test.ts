@@ -106,10 +106,14 @@ describe('Debian packages', () => {
   it('are named in one command without root, and nothing is installed', async () => {
     const outcome = await checkout.prepare('start', isRoot ? { uid: NOBODY } : {});
     expect(outcome).toMatchObject({ code: 1, stdout: '' });
-    expect(outcome.stderr).toContain("su -c 'apt-get install --yes --no-install-recommends ffmpeg mpv'");
+    expect(outcome.stderr).toContain(
+      "su -c 'apt-get update && apt-get install --yes --no-install-recommends ffmpeg mpv'",
+    );
     checkout.program('sudo', '#!/bin/sh\necho sudo >> "$CALLS"\n');
     const withSudo = await checkout.prepare('start', isRoot ? { uid: NOBODY } : {});
-    expect(withSudo.stderr).toContain('    sudo apt-get install --yes --no-install-recommends ffmpeg mpv\n');
+    expect(withSudo.stderr).toContain(
+      '    sudo apt-get update && sudo apt-get install --yes --no-install-recommends ffmpeg mpv\n',
+    );
     expect(checkout.calls()).toEqual([]);
   });
 
