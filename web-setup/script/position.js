@@ -44,8 +44,8 @@ function draw() {
   if (playing === null) return;
   const position = timeText(positionMs);
   setAttribute(track, 'aria-label', t('now.position'));
-  setAttribute(track, 'aria-valuemax', Math.round(playing.durationMs / 1000));
-  setAttribute(track, 'aria-valuenow', Math.round(positionMs / 1000));
+  setAttribute(track, 'aria-valuemax', Math.floor(playing.durationMs / 1000));
+  setAttribute(track, 'aria-valuenow', Math.floor(positionMs / 1000));
   setAttribute(track, 'aria-valuetext', t('now.of', { position, duration: timeText(playing.durationMs) }));
   byId('now-bar').style.setProperty('--share', String(positionMs / Math.max(1, playing.durationMs)));
 }
