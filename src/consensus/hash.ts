@@ -1,6 +1,6 @@
-import { encode } from '@ipld/dag-cbor';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, concatBytes, hexToBytes, utf8ToBytes } from '@noble/hashes/utils.js';
+import { encodeCbor } from './cbor.ts';
 
 export { bytesToHex, concatBytes, hexToBytes, sha256, utf8ToBytes };
 
@@ -16,7 +16,7 @@ export function hashText(text: string): string {
 
 /** SHA-256 of a value's canonical DAG-CBOR bytes, 64 hex digits. The value must hold no undefined and no float. */
 export function hashValue(value: unknown): string {
-  return sha256Hex(encode(value));
+  return sha256Hex(encodeCbor(value));
 }
 
 /** The first 32 bits of a text's hash: for jitter and sampling, never for the draw. */
