@@ -80,8 +80,8 @@ interface At {
 }
 
 export type ConsensusEvent = At &
+  /** `restored`: every key that was ever persisted and not deleted, with its newest value; {} on a new box. */
   (
-    /** `restored`: every key that was ever persisted and not deleted, with its newest value; {} on a new box. */
     | { type: 'start'; restored: Record<string, Persisted>; random: Uint8Array }
     /** Nothing happened but time. The caller sends one no later than `nextWakeMs(state)`. */
     | { type: 'tick' }

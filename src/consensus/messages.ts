@@ -110,7 +110,7 @@ export interface LeaveOp extends BodyBase {
 /** Two statements under one key that cannot both be honest. */
 export interface EvidenceOp extends BodyBase {
   type: 'EVIDENCE';
-  kind: 'proposals' | 'states' | 'report' | 'rules' | 'diverged';
+  kind: 'proposals' | 'states' | 'report' | 'rules';
   accused: NodeId;
   first: Signed<Proposal | StateMessage>;
   second: Signed<Proposal | StateMessage>;

@@ -1,0 +1,163 @@
+/** Growing and replacing the log this node stands on, with what has to reach the disk for it. */
+
+import { bodyHash } from './appraise.ts';
+import { packLink } from './checkpoint.ts';
+import type { Persisted, ScheduledTrack } from './events.ts';
+import type { Link } from './link.ts';
+import type { RecordHash } from './messages.ts';
+import { openSettling, ownersOf, takeProposal } from './settle.ts';
+import type { Chain, ConsensusState, Settling, Turn } from './state.ts';
+import { endOf, headOf, isOnChain, linkAt } from './state.ts';
+
+/** Records kept: over a day of music, so that a partition of a night still finds its fork point. */
+export const LINKS_KEPT = 576;
+/** Records dropped at once, so that the base on disk is rewritten seldom. */
+const LINKS_DROPPED_AT_ONCE = 64;
+/** Verified records off our chain that are kept: a few branches of some length. */
+export const MAX_BRANCH_LINKS = 2_048;
+
+/** Newest records among which the playing one and the queue are. */
+const QUEUE_LINKS = 16;
+
+const recordKey = (slot: number): string => `record:${slot}`;
+
+function persist(turn: Turn, key: string, value: Persisted | null): void {
+  turn.effects.push({ type: 'persist', key, value });
+}
+
+/** A record as it is stored: what cannot be derived from its parent, and what is slow to. */
+function packRecord(link: Link): Persisted {
+  const { slot, proposal, ticket } = link.record;
+  return { v: 1, slot, hash: link.hash, proposal, ticket, output: link.output };
+}
+
+/** Stands on a new log, whole: persists it and opens the settling of what follows it. */
+export function enterChain(turn: Turn, chain: Chain): void {
+  const { state } = turn;
+  if (state.chain !== null) forgetChain(turn);
+  state.chain = chain;
+  persist(turn, 'bootstrap', { v: 1, body: chain.bootstrap.body, sig: chain.bootstrap.sig });
+  const derivable = chain.links[0]!.record.slot === 0;
+  if (!derivable) persistBase(turn, chain);
+  const from = derivable ? chain.bootstrap.body.initial_queue.length : 2;
+  for (const link of chain.links.slice(from)) persist(turn, recordKey(link.record.slot), packRecord(link));
+  afterGrowth(turn);
+}
+
+/** Leaves the log for good. */
+export function forgetChain(turn: Turn): void {
+  const { state } = turn;
+  if (state.chain === null) return;
+  for (const link of state.chain.links) persist(turn, recordKey(link.record.slot), null);
+  persist(turn, 'base', null);
+  persist(turn, 'bootstrap', null);
+  for (const key of state.ownProposals.keys()) persist(turn, key, null);
+  state.ownProposals.clear();
+  state.chain = null;
+  state.divergedStates.clear();
+  state.pendingOps.clear();
+  state.settling.clear();
+  state.early = [];
+  state.heard.clear();
+  state.branches.clear();
+  state.conflicts.clear();
+}
+
+function persistBase(turn: Turn, chain: Chain): void {
+  const [older, newer] = [chain.links[0]!, chain.links[1]!];
+  persist(turn, 'base', { v: 1, older: packLink(turn.state.memo, older), newer: packLink(turn.state.memo, newer) });
+}
+
+/** Adds the next record to the log. */
+export function appendLink(turn: Turn, link: Link): void {
+  const chain = turn.state.chain!;
+  chain.links.push(link);
+  persist(turn, recordKey(link.record.slot), packRecord(link));
+  if (chain.links.length > LINKS_KEPT + LINKS_DROPPED_AT_ONCE) dropOldest(turn, chain);
+  turn.state.branches.delete(link.hash);
+  afterGrowth(turn);
+}
+
+function dropOldest(turn: Turn, chain: Chain): void {
+  const dropped = chain.links.splice(0, LINKS_DROPPED_AT_ONCE);
+  persistBase(turn, chain);
+  for (const link of dropped) persist(turn, recordKey(link.record.slot), null);
+  for (const link of chain.links.slice(0, 2)) persist(turn, recordKey(link.record.slot), null);
+}
+
+/** Replaces everything after `forkSlot` by another branch's records; the old ones stay known as a branch. */
+export function switchBranch(turn: Turn, forkSlot: number, path: readonly Link[]): void {
+  const { state } = turn;
+  const chain = state.chain!;
+  const left = chain.links.splice(forkSlot - chain.links[0]!.record.slot + 1);
+  for (const link of left) {
+    rememberBranch(state, link);
+    persist(turn, recordKey(link.record.slot), null);
+  }
+  state.settling.clear();
+  for (const link of path) appendLink(turn, link);
+}
+
+export function rememberBranch(state: ConsensusState, link: Link): void {
+  if (state.branches.size >= MAX_BRANCH_LINKS) state.branches.delete(state.branches.keys().next().value!);
+  state.branches.set(link.hash, link);
+}
+
+function afterGrowth(turn: Turn): void {
+  const { state } = turn;
+  openSettling(state);
+  dropSettledOps(state);
+  state.dueMs = 0;
+  const early = state.early;
+  state.early = [];
+  for (const signed of early) {
+    if (takeProposal(turn, signed, false).kind === 'early') state.early.push(signed);
+  }
+}
+
+/** Operations that are in the log, or that it made pointless, need no carrying. */
+function dropSettledOps(state: ConsensusState): void {
+  const head = headOf(state.chain!);
+  const logged = head.record.proposal?.body.ops ?? [];
+  for (const op of logged) state.pendingOps.delete(bodyHash(state.memo, op.body));
+}
+
+/** A link by its hash, on our chain or beside it. */
+export function findLink(state: ConsensusState, slot: number, hash: RecordHash): Link | undefined {
+  const own = state.chain === null ? undefined : linkAt(state.chain, slot);
+  return own?.hash === hash ? own : state.branches.get(hash);
+}
+
+/** The records from our chain (exclusive) up to `tip`, oldest first, and where they leave it. Null if not connected. */
+export function pathFromChain(state: ConsensusState, tip: Link): { forkSlot: number; path: Link[] } | null {
+  const chain = state.chain!;
+  const path: Link[] = [];
+  for (let link: Link | undefined = tip; link !== undefined; link = state.branches.get(link.record.prev)) {
+    if (isOnChain(chain, link.record.slot, link.hash)) return { forkSlot: link.record.slot, path };
+    path.unshift(link);
+    if (isOnChain(chain, link.record.slot - 1, link.record.prev)) return { forkSlot: link.record.slot - 1, path };
+  }
+  return null;
+}
+
+/** Tells player and fetcher of a decided slot. */
+export function announce(turn: Turn, link: Link, settling: Settling | undefined): void {
+  const { slot, start_ms: startMs, duration_ms: durationMs, proposal } = link.record;
+  const track = trackWithOwners(link, proposal === null ? undefined : settling);
+  if (track !== null) turn.effects.push({ type: 'fetch', slot, track, neededAtMs: startMs, final: true });
+  // While a track of the log that was left still sounds, the player waits with the new one.
+  if (turn.state.crossing === null) turn.effects.push({ type: 'schedule', slot, track, startMs, durationMs });
+}
+
+function trackWithOwners(link: Link, settling: Settling | undefined): ScheduledTrack | null {
+  const { track, proposal } = link.record;
+  if (track === null || proposal === null) return track;
+  return { ...track, owners: ownersOf(settling, proposal) };
+}
+
+/** Everything that is still to be played. */
+export function announceFrom(turn: Turn, fromMs: number, fromSlot = 0): void {
+  for (const link of turn.state.chain!.links.slice(-QUEUE_LINKS)) {
+    if (endOf(link) > fromMs && link.record.slot >= fromSlot) announce(turn, link, undefined);
+  }
+}

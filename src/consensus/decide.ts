@@ -1,0 +1,91 @@
+/** T1 and T_D: the likely winner is fetched ahead, the slot is decided, by deadlines or from the others' record. */
+import { announce, appendLink } from './chain.ts';
+import { deriveLink } from './log.ts';
+import { chooseWinner, ownersOf } from './settle.ts';
+import type { ConsensusState, Settling, Turn } from './state.ts';
+import { count, endOf, headOf } from './state.ts';
+
+/**
+ * Whether this node may decide the slot by its own table: it heard everything since proposing opened. A member of a
+ * flock that hears nobody is no witness of what the flock proposed.
+ */
+export function isPresent(state: ConsensusState, settling: Settling): boolean {
+  const { entries } = settling.basis.log.roster;
+  if (entries.size === 1 && entries.has(state.crypto.nodeId)) return true;
+  return state.peers.length > 0 && state.presentSinceMs <= settling.phases.openMs;
+}
+
+/** Decides whatever is due. The late deadline is for nodes that could learn the record from nobody. */
+export function decideDue(turn: Turn): void {
+  const { state } = turn;
+  while (state.chain !== null) {
+    const settling = state.settling.get(headOf(state.chain).record.slot + 1);
+    if (settling === undefined || turn.nowMs < settling.phases.decideMs) return;
+    if (!isPresent(state, settling) && turn.nowMs < lateAtMs(state, settling)) return;
+    if (!isPresent(state, settling)) count(state, 'decidedLate');
+    decide(turn, settling);
+  }
+}
+
+/**
+ * When a node that was not present decides after all: nobody could tell it the record up to start(s-3), and it had time
+ * to compare tables with its neighbours. Never so late that the music ends first.
+ */
+export function lateAtMs(state: ConsensusState, settling: Settling): number {
+  const { lateMs, deltaMs } = settling.phases;
+  const comparedMs = state.presentSinceMs + settling.basis.log.rules.listen_ms;
+  return Math.max(lateMs, Math.min(comparedMs, endOf(headOf(state.chain!)) - 2 * deltaMs));
+}
+
+function decide(turn: Turn, settling: Settling): void {
+  const { state } = turn;
+  const parent = headOf(state.chain!);
+  const winner = chooseWinner(settling, parent);
+  const link = deriveLink(state.memo, parent, winner);
+  dropUnlikely(turn, settling, link.record.track?.manifest ?? null);
+  appendLink(turn, link);
+  count(state, 'decided');
+  const { slot } = link.record;
+  const proposals = settling.values.size;
+  turn.effects.push({
+    type: 'indicate',
+    indication: { kind: 'decided', slot, record: link.record, hash: link.hash, proposals },
+  });
+  if (winner === null) noWinner(turn, slot, link.record.track !== null);
+  announce(turn, link, settling);
+}
+
+function noWinner(turn: Turn, slot: number, history: boolean): void {
+  count(turn.state, 'fallbacks');
+  turn.effects.push({ type: 'indicate', indication: { kind: history ? 'fallback' : 'noHistory', slot } });
+}
+
+function dropUnlikely(turn: Turn, settling: Settling, manifest: string | null): void {
+  const { likely, slot } = settling;
+  if (likely !== null && likely !== manifest) turn.effects.push({ type: 'cancelFetch', slot, manifest: likely });
+}
+
+/** From T1 on the lowest ticket known hardly changes: its segments are fetched ahead, politely. */
+export function fetchLikely(turn: Turn): void {
+  const { state } = turn;
+  if (state.chain === null) return;
+  const parent = headOf(state.chain);
+  for (const settling of state.settling.values()) {
+    if (turn.nowMs < settling.phases.t1Ms) continue;
+    const winner = chooseWinner(settling, parent);
+    const manifest = winner?.signed.body.segments[0] ?? null;
+    if (winner === null || manifest === null || manifest === settling.likely) continue;
+    dropUnlikely(turn, settling, manifest);
+    settling.likely = manifest;
+    const { body } = winner.signed;
+    const track = {
+      track_hash: body.track_hash,
+      track_name: body.track_name,
+      duration_ms: body.duration,
+      manifest,
+      owners: ownersOf(settling, winner.signed),
+    };
+    const neededAtMs = parent.record.start_ms + parent.record.duration_ms;
+    turn.effects.push({ type: 'fetch', slot: settling.slot, track, neededAtMs, final: false });
+  }
+}

@@ -1,0 +1,212 @@
+/** STATE: what everybody does, once an epoch; and the operations that wait for a winner to carry them. */
+import { bodyHash } from './appraise.ts';
+import { smallHash } from './hash.ts';
+import type { EvidenceOp, JoinOp, Op, Proposal, Signed, StateMessage } from './messages.ts';
+import { playbackReport } from './moderation.ts';
+import { isPointless } from './propose.ts';
+import { signBody, verifySigned } from './signed.ts';
+import type { ConsensusState, Turn } from './state.ts';
+import { count, headOf, playingLink, rulesNow } from './state.ts';
+
+/** Nodes outside of the roster whose STATE is kept: enough to show who is about to join. */
+export const MAX_STRANGERS = 64;
+/** Time domains other than ours that are watched, and voices in each. */
+export const MAX_FOREIGN_GENESES = 8;
+export const MAX_FOREIGN_VOICES = 256;
+/** Operations waiting to be carried: a flock of 50 that boots at once, and some evidence. */
+export const MAX_PENDING_OPS = 256;
+/** A JOIN that no winner carried is signed anew after this time; the wire drops repeated bytes. */
+const JOIN_AGAIN_MS = 20_000;
+/** Own voice is spread over this share of an epoch, so that a flock does not speak in one instant. */
+const SPREAD_PCT = 75;
+
+export const epochAt = (state: ConsensusState, nowMs: number): number =>
+  Math.floor(nowMs / rulesNow(state).state_epoch_ms);
+
+/** Whether a node speaks in an epoch: everybody up to `state_sample` members, a drawn share above. */
+export function speaksIn(state: ConsensusState, nodeId: string, epoch: number): boolean {
+  const log = headOf(state.chain!).log;
+  const size = log.roster.entries.size;
+  if (size <= log.rules.state_sample) return true;
+  return smallHash(`${nodeId}@${epoch}`) % size < log.rules.state_sample;
+}
+
+/** Station time of this node's STATE in an epoch. */
+export function stateAtMs(state: ConsensusState, epoch: number): number {
+  const { state_epoch_ms } = rulesNow(state);
+  const spread = Math.max(1, Math.floor((state_epoch_ms * SPREAD_PCT) / 100));
+  return epoch * state_epoch_ms + (smallHash(state.crypto.nodeId) % spread);
+}
+
+/** Says what this node does, if it is time; the epoch reaches the disk first. */
+export function stateDue(turn: Turn): void {
+  const { state } = turn;
+  if (state.phase !== 'member' || state.chain === null) return;
+  const epoch = epochAt(state, turn.nowMs);
+  if (turn.nowMs < stateAtMs(state, epoch)) return;
+  const sameDomain = state.ownEpochGenesis === state.chain.genesis;
+  // A clock that was wrong by far once must not silence this node: nobody accepted what it said then.
+  if (sameDomain && epoch <= state.ownEpoch && state.ownEpoch - epoch < 10) return;
+  state.ownEpoch = epoch;
+  state.ownEpochGenesis = state.chain.genesis;
+  if (!speaksIn(state, state.crypto.nodeId, epoch)) return;
+  turn.effects.push({ type: 'persist', key: 'epoch', value: { v: 1, epoch, genesis: state.chain.genesis } });
+  const signed = signBody(state, makeState(turn, epoch));
+  hear(turn, signed);
+  turn.effects.push({ type: 'publish', topic: 'state', message: signed });
+}
+
+function makeState(turn: Turn, epoch: number): StateMessage {
+  const { state } = turn;
+  const chain = state.chain!;
+  const head = headOf(chain);
+  const playing = playingLink(chain, turn.nowMs);
+  const slot = playing === undefined ? -1 : playing.record.slot;
+  const track = playing?.record.track ?? null;
+  const next = chain.links.slice(-8).filter((link) => link.record.slot > slot && link.record.track !== null);
+  return {
+    type: 'STATE',
+    v: 1,
+    station: state.stationId,
+    node_id: state.crypto.nodeId,
+    timestamp: turn.nowMs,
+    epoch,
+    genesis: chain.genesis,
+    head: head.hash,
+    head_slot: head.record.slot,
+    slot,
+    current_track: track === null ? null : { name: track.track_name, hash: track.track_hash },
+    position: playing === undefined ? 0 : turn.nowMs - playing.record.start_ms,
+    queue: next.slice(0, 5).map((link) => link.record.track!.track_hash),
+    rules_hash: head.log.rulesHash,
+    ...playbackReport(state, slot),
+  };
+}
+
+export type Heeded = 'accept' | 'ignore';
+
+/** Keeps the newest word of a node on our genesis. Everything in a STATE is its author's claim, and only that. */
+export function hear(turn: Turn, signed: Signed<StateMessage>): Heeded {
+  const { state } = turn;
+  const { body } = signed;
+  const chain = state.chain;
+  noteGenesis(state, body.node_id, body.genesis);
+  if (chain === null || body.genesis !== chain.genesis) return hearForeign(turn, signed);
+  const log = headOf(chain).log;
+  const epoch = epochAt(state, turn.nowMs);
+  if (Math.abs(body.epoch - epoch) > log.rules.state_fresh_epochs) return 'ignore';
+  const known = state.heard.get(body.node_id);
+  if (known === undefined && !mayBeHeard(state, body.node_id)) return 'ignore';
+  if (known !== undefined && known.state.body.epoch >= body.epoch) return hearAgain(turn, known.state, signed);
+  state.heard.set(body.node_id, { state: signed, monoMs: turn.monoMs, mutedUntil: known?.mutedUntil ?? -1 });
+  return 'accept';
+}
+
+function mayBeHeard(state: ConsensusState, nodeId: string): boolean {
+  const { entries } = headOf(state.chain!).log.roster;
+  return entries.has(nodeId) || state.heard.size < entries.size + MAX_STRANGERS;
+}
+
+/** A second word for one epoch: the same again is nothing, a different head is a lie that is logged. */
+function hearAgain(turn: Turn, known: Signed<StateMessage>, signed: Signed<StateMessage>): Heeded {
+  const { state } = turn;
+  const nodeId = signed.body.node_id;
+  if (known.body.epoch !== signed.body.epoch || known.body.head === signed.body.head) return 'ignore';
+  const heard = state.heard.get(nodeId)!;
+  heard.mutedUntil = signed.body.epoch + rulesNow(state).state_fresh_epochs;
+  count(state, 'doubleStates');
+  accuse(turn, 'states', nodeId, known, signed);
+  return 'accept';
+}
+
+/** A node stands on one genesis at a time: its newest word is the one that counts. */
+function noteGenesis(state: ConsensusState, nodeId: string, genesis: string): void {
+  for (const [other, voices] of state.foreign) if (other !== genesis) voices.delete(nodeId);
+  if (state.chain !== null && genesis !== state.chain.genesis) state.heard.delete(nodeId);
+  const status = state.statuses.get(nodeId);
+  if (status !== undefined) status.genesis = genesis;
+}
+
+function hearForeign(turn: Turn, signed: Signed<StateMessage>): Heeded {
+  const { state } = turn;
+  const { genesis, node_id, head, head_slot } = signed.body;
+  let voices = state.foreign.get(genesis);
+  if (voices === undefined) {
+    if (state.foreign.size >= MAX_FOREIGN_GENESES) return 'ignore';
+    voices = new Map();
+    state.foreign.set(genesis, voices);
+  }
+  if (!voices.has(node_id) && voices.size >= MAX_FOREIGN_VOICES) return 'ignore';
+  voices.set(node_id, { head, headSlot: head_slot, monoMs: turn.monoMs });
+  return 'accept';
+}
+
+/** Turns two signed statements into an operation that anybody's winning proposal will carry. */
+export function accuse(
+  turn: Turn,
+  kind: 'proposals' | 'states' | 'report' | 'rules',
+  accused: string,
+  first: Signed<Proposal | StateMessage>,
+  second: Signed<Proposal | StateMessage>,
+): void {
+  const { state } = turn;
+  if (state.chain === null || accused === state.crypto.nodeId) return;
+  const bare = <B>({ body, sig }: Signed<B>): Signed<B> => ({ body, sig });
+  const halves = { first: bare(first), second: bare(second) };
+  const op = signBody<EvidenceOp>(state, { type: 'EVIDENCE', ...ownOpBase(turn), kind, accused, ...halves });
+  addOp(turn, op);
+  turn.effects.push({ type: 'publish', topic: 'op', message: op });
+}
+
+export function ownOpBase(turn: Turn): { v: 1; station: string; node_id: string; timestamp: number } {
+  const { state } = turn;
+  return { v: 1, station: state.stationId, node_id: state.crypto.nodeId, timestamp: turn.nowMs };
+}
+
+/** Keeps an operation until a winner carries it. False: it is known, pointless, or there is no room. */
+export function addOp(turn: Turn, signed: Signed<Op>): boolean {
+  const { state } = turn;
+  if (state.chain === null || isPointless(signed.body, headOf(state.chain).log)) return false;
+  const hash = bodyHash(state.memo, signed.body);
+  if (state.pendingOps.has(hash)) return false;
+  for (const [key, op] of state.pendingOps) {
+    if (op.body.type !== signed.body.type || op.body.node_id !== signed.body.node_id) continue;
+    if (supersedes(signed.body, op.body)) state.pendingOps.delete(key);
+    else if (supersedes(op.body, signed.body)) return false;
+  }
+  if (state.pendingOps.size >= MAX_PENDING_OPS) return false;
+  state.pendingOps.set(hash, signed);
+  return true;
+}
+
+/** A newer word on the same matter replaces the older one. */
+function supersedes(a: Op, b: Op): boolean {
+  if (a.timestamp <= b.timestamp) return false;
+  if (a.type === 'JOIN' || a.type === 'LEAVE' || a.type === 'SUBJECT') return true;
+  if (a.type === 'VOTE' && b.type === 'VOTE') return a.subject === b.subject;
+  if (a.type === 'LIKE' && b.type === 'LIKE') return a.track_hash === b.track_hash;
+  return a.type === 'EVIDENCE' && b.type === 'EVIDENCE' && a.accused === b.accused && a.kind === b.kind;
+}
+
+/** Asks to be taken into the roster until the log says so, and again when the entry grows old. */
+export function joinDue(turn: Turn): void {
+  const { state } = turn;
+  if (state.phase !== 'member' || state.chain === null) return;
+  const said = state.joinSaidMonoMs;
+  if (said !== null && turn.monoMs - said < JOIN_AGAIN_MS) return;
+  const body: JoinOp = { type: 'JOIN', ...ownOpBase(turn), vrf_key: state.crypto.vrfKey, name: state.nodeName };
+  if (isPointless(body, headOf(state.chain).log)) return;
+  state.joinSaidMonoMs = turn.monoMs;
+  const signed = signBody(state, body);
+  addOp(turn, signed);
+  turn.effects.push({ type: 'publish', topic: 'op', message: signed });
+}
+
+/** An operation from gossip or from a peer's answer. Its signature has been checked with the envelope. */
+export function takeOp(turn: Turn, signed: Signed<Op>): Heeded {
+  const { state } = turn;
+  const { body } = signed;
+  if (body.type === 'EVIDENCE' && !(verifySigned(state, body.first) && verifySigned(state, body.second)))
+    return 'ignore';
+  return addOp(turn, signed) ? 'accept' : 'ignore';
+}

@@ -1,0 +1,167 @@
+/** Proposing: one own track for the slot five ahead, once, right when its round opens. */
+import { appraise, isEligible, MAX_OPS_PER_PROPOSAL, reportBars } from './appraise.ts';
+import { drawInput } from './draw.ts';
+import type { TrackOffer } from './events.ts';
+import { smallHash } from './hash.ts';
+import type { LogState } from './link.ts';
+import { admits } from './log.ts';
+import type { Op, Proposal, ProposalReport, Signed } from './messages.ts';
+import { makeReport } from './moderation.ts';
+import { takeProposal } from './settle.ts';
+import { signBody } from './signed.ts';
+import type { ConsensusState, Settling, Turn } from './state.ts';
+import { count, headOf } from './state.ts';
+import { LOOKAHEAD } from './timeline.ts';
+
+const NEVER_PLAYED = Number.MIN_SAFE_INTEGER;
+/** Proposals of a flock spread over this time, so that they do not all meet in one instant. */
+const MAX_JITTER_MS = 1_000;
+/** Own proposals kept beyond their slot: a node that crosses back to a branch must find what it signed there. */
+const OWN_KEPT_SLOTS = 32;
+/** Bytes of operations that one proposal carries at most; keeps it well inside the wire's limit. */
+const MAX_OPS_BYTES = 12_000;
+
+/** Station time at which this node proposes for a slot. */
+export function proposeAtMs(state: ConsensusState, settling: Settling): number {
+  const { openMs, deltaMs } = settling.phases;
+  const spread = Math.max(1, Math.min(MAX_JITTER_MS, Math.floor(deltaMs / 2)));
+  return openMs + (smallHash(`${state.crypto.nodeId}/${settling.slot}`) % spread);
+}
+
+/** Makes every own proposal that is due. */
+export function proposeDue(turn: Turn): void {
+  const { state } = turn;
+  if (state.phase !== 'member') return;
+  for (const settling of state.settling.values()) {
+    if (settling.proposed || turn.nowMs < proposeAtMs(state, settling)) continue;
+    settling.proposed = true;
+    propose(turn, settling);
+  }
+}
+
+const ownKey = (settling: Settling): string => `own:${settling.slot}:${settling.basis.hash.slice(0, 16)}`;
+
+function propose(turn: Turn, settling: Settling): void {
+  const { state } = turn;
+  // After that an honest message might reach others past T1.
+  if (turn.nowMs > settling.phases.t1Ms - settling.phases.deltaMs) return;
+  const known = state.ownProposals.get(ownKey(settling));
+  if (known !== undefined) {
+    send(turn, known);
+    return;
+  }
+  if (!isEligible(settling.basis.log, state.crypto.nodeId, settling.slot)) return;
+  const report = makeReport(state, settling.slot - LOOKAHEAD, turn.nowMs);
+  if (reportBars(settling.basis.log.rules, report, settling.slot)) {
+    turn.effects.push({ type: 'indicate', indication: { kind: 'satOut', slot: settling.slot, why: 'diverged' } });
+    return;
+  }
+  const body = chooseBody(turn, settling, report);
+  if (body === null) return;
+  const signed = signBody(state, body);
+  // Not of the committee, say: then there is nothing to be heard.
+  if (!appraise(state, settling.basis, signed).ok) return;
+  keepOwn(turn, settling, signed);
+  send(turn, signed);
+}
+
+function keepOwn(turn: Turn, settling: Settling, signed: Signed<Proposal>): void {
+  const { ownProposals } = turn.state;
+  for (const [key, old] of ownProposals) {
+    if (old.body.target_slot >= settling.slot - OWN_KEPT_SLOTS) continue;
+    ownProposals.delete(key);
+    turn.effects.push({ type: 'persist', key, value: null });
+  }
+  ownProposals.set(ownKey(settling), signed);
+  turn.effects.push({ type: 'persist', key: ownKey(settling), value: { v: 1, body: signed.body, sig: signed.sig } });
+}
+
+function send(turn: Turn, signed: Signed<Proposal>): void {
+  takeProposal(turn, signed, true);
+  count(turn.state, 'proposed');
+  turn.effects.push({ type: 'publish', topic: 'proposal', message: signed });
+}
+
+function chooseBody(turn: Turn, settling: Settling, report: ProposalReport): Proposal | null {
+  const { state } = turn;
+  const { basis, slot } = settling;
+  const offer = chooseOffer(state, settling);
+  if (offer === null) return null;
+  return {
+    type: 'PROPOSAL',
+    v: 1,
+    station: state.stationId,
+    node_id: state.crypto.nodeId,
+    timestamp: turn.nowMs,
+    target_slot: slot,
+    track_name: offer.track_name,
+    track_hash: offer.track_hash,
+    duration: offer.duration_ms,
+    segments: [offer.manifest],
+    playlist_hash: state.playlistHash,
+    track_index: offer.track_index,
+    genre: offer.genre,
+    explicit: offer.explicit,
+    prev: basis.hash,
+    rules_hash: basis.log.rulesHash,
+    vrf_proof: state.crypto.vrfProve(drawInput(state.stationId, slot, basis.record.beacon)),
+    report,
+    ops: opsFor(state, headOf(state.chain!).log),
+  };
+}
+
+/** The first offer that is fresh; else the one that played longest ago: a small library must keep the log moving. */
+function chooseOffer(state: ConsensusState, settling: Settling): TrackOffer | null {
+  const log = headOf(state.chain!).log;
+  const { rules } = settling.basis.log;
+  const open = openTracks(state);
+  const playedIn = new Map(log.history.map((h) => [h.track.track_hash, h.slot]));
+  let oldest: TrackOffer | null = null;
+  let oldestSlot = Number.MAX_SAFE_INTEGER;
+  for (const offer of state.offers) {
+    if (offer.duration_ms < rules.min_track_ms || offer.duration_ms > rules.max_track_ms) continue;
+    if (!admits(rules, offer.genre, offer.explicit)) continue;
+    const slot = open.has(offer.track_hash) ? settling.slot : (playedIn.get(offer.track_hash) ?? NEVER_PLAYED);
+    if (slot < settling.slot - rules.repeat_slots) return offer;
+    if (slot < oldestSlot) [oldest, oldestSlot] = [offer, slot];
+  }
+  return oldest;
+}
+
+/** Tracks that were proposed, here or elsewhere, for slots that are not decided yet. */
+function openTracks(state: ConsensusState): Set<string> {
+  const tracks = new Set<string>();
+  for (const settling of state.settling.values()) {
+    for (const value of settling.values.values()) tracks.add(value.message.body.track_hash);
+  }
+  return tracks;
+}
+
+/** Pending operations that would still change the log, oldest first, up to what a proposal carries. */
+function opsFor(state: ConsensusState, log: LogState): Signed<Op>[] {
+  const chosen: Signed<Op>[] = [];
+  let bytes = 0;
+  for (const op of state.pendingOps.values()) {
+    if (chosen.length >= MAX_OPS_PER_PROPOSAL) break;
+    if (isPointless(op.body, log)) continue;
+    bytes += sizeOf(op);
+    if (bytes > MAX_OPS_BYTES) break;
+    chosen.push(op);
+  }
+  return chosen;
+}
+
+export function isPointless(op: Op, log: LogState): boolean {
+  if (op.type === 'LEAVE') return !log.roster.entries.has(op.node_id);
+  if (op.type !== 'JOIN') return false;
+  const entry = log.roster.entries.get(op.node_id);
+  if (entry === undefined) return false;
+  const sameKey = entry.vrf_key.every((byte, i) => byte === op.vrf_key[i]);
+  return sameKey && log.slot - entry.renewed < Math.floor(log.rules.roster_ttl_slots / 2);
+}
+
+/** Rough size on the wire; an evidence carries two whole messages. */
+function sizeOf(op: Signed<Op>): number {
+  if (op.body.type === 'EVIDENCE') return 6_000;
+  return op.body.type === 'SUBJECT' ? 400 + op.body.rules.length : 400;
+}

@@ -1,0 +1,407 @@
+/**
+ * `step`: the only way in and the only way out. Deterministic: equal state and equal event give equal effects and an
+ * equal next state. The state advances in place: a simulation of a thousand nodes takes tens of millions of steps, and
+ * copying would be most of its work.
+ */
+
+import { bodyHash } from './appraise.ts';
+import { forgetChain } from './chain.ts';
+import { decideDue, fetchLikely, isPresent, lateAtMs } from './decide.ts';
+import type { Command, ConsensusEvent, Effect, SyncResponse } from './events.ts';
+import { deniesDivergence } from './evidence.ts';
+import { crossDue, forksDue } from './fork.ts';
+import { accuse, addOp, epochAt, hear, joinDue, ownOpBase, stateAtMs, stateDue, takeOp } from './gossip.ts';
+import {
+  deploy,
+  dropDeadLog,
+  followDue,
+  joinDueNow,
+  listenDue,
+  relisten,
+  resume,
+  setPhase,
+  takeCheckpoint,
+  takeClock,
+} from './join.ts';
+import type { NodeId, Op, Proposal, Signed, SignedMessage, StateMessage } from './messages.ts';
+import { notePlayback } from './moderation.ts';
+import { OP_MAX_AGE_MS } from './ops.ts';
+import { proposeAtMs, proposeDue } from './propose.ts';
+import { restore } from './restore.ts';
+import { holdEarly, takeProposal } from './settle.ts';
+import { signBody } from './signed.ts';
+import type { ConsensusState, Settling, Turn } from './state.ts';
+import { count, endOf, headOf, rulesNow } from './state.ts';
+import {
+  answer,
+  ask,
+  askDigests,
+  BadAnswerError,
+  forgetOverdue,
+  isAsking,
+  isNews,
+  pullDue,
+  readSettled,
+  takeDigest,
+  takeRecords,
+} from './sync.ts';
+
+type Verdict = 'accept' | 'ignore' | 'reject';
+
+/** While there is no log, neighbours are looked at this often. */
+const LISTEN_STEP_MS = 500;
+/** A member's monotonic work (questions that hang, joins to be repeated) is looked at this often. */
+const HOUSEKEEPING_MS = 2_000;
+/** A clock that moves this much against the monotonic one was stepped: what was heard before cannot be dated. */
+const CLOCK_STEP_MS = 1_000;
+
+/** Takes one event in. */
+export function step(state: ConsensusState, event: ConsensusEvent): Effect[] {
+  const turn: Turn = { state, nowMs: event.nowMs, monoMs: event.monoMs, effects: [] };
+  notePresence(turn);
+  if (event.type === 'message') {
+    // Deadlines that have passed take effect before anything that came after them.
+    advance(turn);
+    const verdict = takeMessage(turn, event.message);
+    if (verdict !== 'accept') turn.effects.push({ type: 'verdict', verdict });
+  } else {
+    takeEvent(turn, event);
+  }
+  advance(turn);
+  return turn.effects;
+}
+
+/** A node that slept, or whose clock was set, has not heard everything. */
+function notePresence(turn: Turn): void {
+  const { state } = turn;
+  const passedMs = turn.nowMs - state.nowMs;
+  const passedMonoMs = turn.monoMs - state.monoMs;
+  const stepped = Math.abs(passedMs - passedMonoMs) > CLOCK_STEP_MS;
+  const deltaMs = rulesNow(state).delta_ms;
+  const overslept = turn.nowMs - state.dueMs > deltaMs && passedMs > deltaMs && state.dueMs > 0;
+  if (state.started && state.chain !== null && (stepped || overslept)) {
+    state.presentSinceMs = turn.nowMs;
+    state.dueMs = 0;
+    count(state, stepped ? 'clockSteps' : 'overslept');
+  }
+  state.nowMs = turn.nowMs;
+  state.monoMs = turn.monoMs;
+}
+
+function takeEvent(turn: Turn, event: Exclude<ConsensusEvent, { type: 'message' }>): void {
+  const { state } = turn;
+  if (event.type === 'tick') return;
+  // Anything but a message may change what is due.
+  state.dueMs = 0;
+  if (event.type === 'start') start(turn, event.restored, event.random);
+  else if (event.type === 'peers') takePeers(turn, event.peers);
+  else if (event.type === 'answer') takeAnswer(turn, event.requestId, event.from, event.response);
+  else if (event.type === 'asked') {
+    turn.effects.push({ type: 'answer', requestId: event.requestId, response: answer(turn, event.request) });
+  } else if (event.type === 'library') {
+    state.offers = event.offers;
+    state.playlistHash = event.playlistHash;
+  } else if (event.type === 'fetched') count(state, event.ok ? 'fetched' : 'fetchFailed');
+  else if (event.type === 'playback') notePlayback(turn, event.slot, event.actual, event.reason);
+  else if (event.type === 'clock') takeClock(turn, event.genesis, event.synced, event.errorMs);
+  else takeCommand(turn, event.command);
+}
+
+function start(turn: Turn, restored: Parameters<typeof restore>[1], random: Uint8Array): void {
+  const { state } = turn;
+  if (state.started) return;
+  state.started = true;
+  state.startedMonoMs = turn.monoMs;
+  state.random = random;
+  turn.effects.push({ type: 'indicate', indication: { kind: 'phase', phase: state.phase } });
+  const chain = restore(state, restored);
+  // A log that does not cover now is of no use: the flock has the rest of it, or there is no flock.
+  const covers =
+    chain !== null && turn.nowMs < endOf(headOf(chain)) && turn.nowMs >= chain.links[0]!.record.start_ms - 60_000;
+  if (covers) resume(turn, chain);
+  else
+    for (const key of Object.keys(restored)) if (isOfLog(key)) turn.effects.push({ type: 'persist', key, value: null });
+}
+
+const isOfLog = (key: string): boolean => key === 'bootstrap' || key === 'base' || key.startsWith('record:');
+
+function takePeers(turn: Turn, peers: readonly NodeId[]): void {
+  const { state } = turn;
+  const wasAlone = state.peers.length === 0;
+  const known = new Set(state.peers);
+  state.peers = peers
+    .filter((id) => id !== state.crypto.nodeId)
+    .slice(0, MAX_PEERS)
+    .sort();
+  for (const id of state.statuses.keys()) if (!state.peers.includes(id)) state.statuses.delete(id);
+  // What the flock said while nobody was connected is lost on this node.
+  if (wasAlone && state.peers.length > 0 && state.chain !== null) state.presentSinceMs = turn.nowMs;
+  let asked = 0;
+  for (const id of state.peers) {
+    if (!known.has(id) && asked++ < 4) ask(turn, id, { kind: 'status' });
+  }
+}
+
+/** Connections that are looked at; a node holds fewer. */
+const MAX_PEERS = 256;
+
+// Messages
+
+function takeMessage(turn: Turn, message: SignedMessage): Verdict {
+  const { body } = message;
+  if (turn.state.phase === 'stopped' && turn.state.chain === null) return 'ignore';
+  if (body.type === 'PROPOSAL') return takeProposalMessage(turn, message as Signed<Proposal>);
+  if (body.type === 'STATE') return takeStateMessage(turn, message as Signed<StateMessage>);
+  return takeOp(turn, message as Signed<Op>);
+}
+
+function takeProposalMessage(turn: Turn, signed: Signed<Proposal>): Verdict {
+  const { state } = turn;
+  const settling = state.settling.get(signed.body.target_slot);
+  if (signed.body.node_id === state.crypto.nodeId) return hearOwnProposal(turn, signed, settling);
+  const intake = takeProposal(turn, signed, settling !== undefined && !isPresent(state, settling));
+  if (intake.kind === 'early') {
+    holdEarly(state, signed);
+    return 'ignore';
+  }
+  if (intake.kind === 'known') return 'ignore';
+  if (intake.kind === 'refused') {
+    count(state, `refused:${intake.cause}`);
+    if (intake.cause === 'rules') accuse(turn, 'rules', signed.body.node_id, signed, signed);
+    return intake.provable ? 'reject' : 'ignore';
+  }
+  if (intake.equivocation !== null)
+    noteEquivocation(
+      turn,
+      signed,
+      intake.equivocation.map((v) => v.message),
+    );
+  refute(turn, signed);
+  if (turn.nowMs >= settling!.phases.t1Ms) fetchLikely(turn);
+  if (intake.endorsed === null) return 'accept';
+  count(state, 'endorsed');
+  turn.effects.push({ type: 'publish', topic: 'proposal', message: intake.endorsed });
+  return 'ignore';
+}
+
+function noteEquivocation(turn: Turn, signed: Signed<Proposal>, pair: Signed<Proposal>[]): void {
+  const { node_id: accused, target_slot: slot } = signed.body;
+  count(turn.state, 'equivocations');
+  accuse(turn, 'proposals', accused, pair[0]!, pair[1]!);
+  turn.effects.push({ type: 'indicate', indication: { kind: 'equivocation', accused, slot } });
+}
+
+/** A report that denies what its author's own STATE admitted. */
+function refute(turn: Turn, signed: Signed<Proposal>): void {
+  const { state } = turn;
+  const admitted = state.divergedStates.get(signed.body.node_id);
+  if (admitted === undefined || admitted.body.genesis !== state.chain!.genesis) return;
+  if (!deniesDivergence(signed.body, admitted.body.slot)) return;
+  count(state, 'falseReports');
+  accuse(turn, 'report', signed.body.node_id, admitted, signed);
+}
+
+function hearOwnProposal(turn: Turn, signed: Signed<Proposal>, settling: Settling | undefined): Verdict {
+  const { state } = turn;
+  const hash = bodyHash(state.memo, signed.body);
+  for (const own of state.ownProposals.values()) if (bodyHash(state.memo, own.body) === hash) return 'ignore';
+  // What lies further back may be from before this node's memory.
+  if (settling !== undefined && signed.body.prev === settling.basis.hash) stopForDouble(turn);
+  return 'ignore';
+}
+
+function stopForDouble(turn: Turn): void {
+  if (turn.state.phase === 'stopped') return;
+  turn.effects.push({ type: 'indicate', indication: { kind: 'ownKeyElsewhere' } });
+  setPhase(turn, 'stopped');
+}
+
+function takeStateMessage(turn: Turn, signed: Signed<StateMessage>): Verdict {
+  const { state } = turn;
+  const { body } = signed;
+  if (body.node_id === state.crypto.nodeId) return hearOwnState(turn, signed);
+  const heeded = hear(turn, signed);
+  if (heeded === 'ignore' || state.chain === null || body.genesis !== state.chain.genesis) return heeded;
+  if (body.diverged && body.reason === 'moderation' && headOf(state.chain).log.roster.entries.has(body.node_id)) {
+    state.divergedStates.set(body.node_id, signed);
+  }
+  if (isNews(turn, signed)) pullDue(turn);
+  return heeded;
+}
+
+function hearOwnState(turn: Turn, signed: Signed<StateMessage>): Verdict {
+  const { state } = turn;
+  const { body } = signed;
+  if (state.chain === null || body.genesis !== state.chain.genesis || state.ownEpochGenesis !== body.genesis)
+    return 'ignore';
+  const fresh = Math.abs(body.epoch - epochAt(state, turn.nowMs)) <= rulesNow(state).state_fresh_epochs;
+  const own = state.heard.get(state.crypto.nodeId)?.state;
+  const other =
+    own !== undefined && own.body.epoch === body.epoch && bodyHash(state.memo, own.body) !== bodyHash(state.memo, body);
+  if (fresh && (body.epoch > state.ownEpoch || other)) stopForDouble(turn);
+  return 'ignore';
+}
+
+// Answers of peers
+
+function takeAnswer(turn: Turn, requestId: number, from: NodeId, response: SyncResponse | null): void {
+  const { state } = turn;
+  const pending = state.requests.get(requestId);
+  if (pending === undefined || pending.peer !== from) return;
+  state.requests.delete(requestId);
+  if (response === null || response.kind !== pending.request.kind) {
+    count(state, 'unanswered');
+    if (pending.request.kind === 'checkpoint') state.joining?.failed.add(from);
+    return;
+  }
+  try {
+    if (response.kind === 'status') takeStatus(turn, from, response);
+    else if (response.kind === 'checkpoint') takeCheckpoint(turn, from, response);
+    else if (response.kind === 'records') takeRecords(turn, pending, response);
+    else if (response.kind === 'digest') takeDigest(turn, from, response);
+    else for (const message of readSettled(state, response)) takeMended(turn, message);
+  } catch (error) {
+    if (!(error instanceof BadAnswerError)) throw error;
+    count(state, 'badAnswers');
+    state.lastRefusal = error.message;
+  }
+}
+
+/** What gossip lost and a neighbour had. It is passed on only where the deadlines ask for it. */
+function takeMended(turn: Turn, message: SignedMessage): void {
+  if (takeMessage(turn, message) === 'accept') count(turn.state, 'mended');
+}
+
+function takeStatus(turn: Turn, from: NodeId, response: SyncResponse): void {
+  const { state } = turn;
+  const { genesis, offers, phase, head, head_slot: headSlot } = response;
+  const known = typeof genesis === 'string' ? genesis : null;
+  state.statuses.set(from, { genesis: known, offers: Number(offers) || 0, phase: String(phase) });
+  if (state.chain === null || known !== state.chain.genesis || typeof head !== 'string') return;
+  const own = headOf(state.chain).record.slot;
+  if (Number.isSafeInteger(headSlot) && (headSlot as number) > own + 1 && !isAsking(state, 'records')) {
+    ask(turn, from, { kind: 'records', from_slot: own + 1, count: 48 }, head);
+  }
+}
+
+// Commands
+
+function takeCommand(turn: Turn, command: Command): void {
+  const { state } = turn;
+  if (command.kind === 'redeploy') {
+    if (state.chain !== null) forgetChain(turn);
+    turn.effects.push({ type: 'unschedule', fromSlot: 0 });
+    state.joining = null;
+    relisten(turn);
+    deploy(turn);
+    return;
+  }
+  if (state.chain === null) return;
+  const base = ownOpBase(turn);
+  if (command.kind === 'leave') {
+    publishOp(turn, { type: 'LEAVE', ...base });
+    setPhase(turn, 'stopped');
+  } else if (command.kind === 'subject') publishOp(turn, { type: 'SUBJECT', ...base, rules: command.rules });
+  else if (command.kind === 'vote') {
+    publishOp(turn, { type: 'VOTE', ...base, subject: command.subject, approve: command.approve });
+  } else publishOp(turn, { type: 'LIKE', ...base, track_hash: command.trackHash });
+}
+
+function publishOp(turn: Turn, body: Op): void {
+  const signed = signBody(turn.state, body);
+  if (addOp(turn, signed)) turn.effects.push({ type: 'publish', topic: 'op', message: signed });
+}
+
+// Time
+
+/** Everything that is due by now. Most events find nothing due and leave at once. */
+function advance(turn: Turn): void {
+  const { state } = turn;
+  if (!state.started || (turn.nowMs < state.dueMs && turn.monoMs < state.dueMonoMs)) return;
+  forgetOverdue(turn);
+  listenDue(turn);
+  joinDueNow(turn);
+  if (state.chain !== null) advanceMember(turn);
+  setDue(turn);
+}
+
+function advanceMember(turn: Turn): void {
+  const { state } = turn;
+  dropDeadLog(turn);
+  if (state.chain === null) return;
+  crossDue(turn);
+  fetchLikely(turn);
+  // A log whose music ended is not written on alone: the flock's record of the gap is somewhere else.
+  if (turn.nowMs < endOf(headOf(state.chain))) decideDue(turn);
+  proposeDue(turn);
+  mendDue(turn);
+  stateDue(turn);
+  forksDue(turn);
+  joinDue(turn);
+  followDue(turn);
+  dropStaleOps(turn);
+  pullDue(turn);
+}
+
+function dropStaleOps(turn: Turn): void {
+  for (const [hash, op] of turn.state.pendingOps) {
+    if (turn.nowMs - op.body.timestamp > OP_MAX_AGE_MS) turn.state.pendingOps.delete(hash);
+  }
+}
+
+/** Digests: steadily, and once right after T1, when an endorsement by a neighbour still opens the door. */
+function mendDue(turn: Turn): void {
+  const { state } = turn;
+  for (const settling of state.settling.values()) {
+    if (settling.mended || turn.nowMs < mendAtMs(settling)) continue;
+    settling.mended = true;
+    askDigests(turn, 2);
+  }
+  // Who will not decide by deadlines compares tables with several neighbours, and often.
+  const absent = [...state.settling.values()].some((settling) => !isPresent(state, settling));
+  const everyMs = absent ? Math.min(HOUSEKEEPING_MS, rulesNow(state).digest_ms) : rulesNow(state).digest_ms;
+  if (turn.monoMs - state.digestMonoMs < everyMs) return;
+  state.digestMonoMs = turn.monoMs;
+  askDigests(turn, absent ? 4 : 1);
+}
+
+const mendAtMs = ({ phases }: Settling): number => phases.t1Ms + Math.floor(phases.deltaMs / 4);
+
+function setDue(turn: Turn): void {
+  const { state } = turn;
+  const busy = state.chain === null || state.joining !== null || state.phase === 'listening';
+  state.dueMonoMs = turn.monoMs + (busy ? LISTEN_STEP_MS : HOUSEKEEPING_MS);
+  state.dueMs = state.chain === null ? Number.MAX_SAFE_INTEGER : nextDueMs(turn);
+}
+
+/** Station time of the next thing to do; at least one millisecond ahead. */
+function nextDueMs(turn: Turn): number {
+  const { state, nowMs } = turn;
+  let due = nextStateMs(state, nowMs);
+  const consider = (ms: number): void => {
+    if (ms > nowMs && ms < due) due = ms;
+  };
+  for (const settling of state.settling.values()) {
+    const { t1Ms, decideMs } = settling.phases;
+    if (!settling.proposed) consider(proposeAtMs(state, settling));
+    consider(t1Ms);
+    consider(mendAtMs(settling));
+    consider(decideMs);
+    consider(lateAtMs(state, settling));
+  }
+  if (state.crossing !== null) consider(state.crossing.atMs);
+  return due;
+}
+
+function nextStateMs(state: ConsensusState, nowMs: number): number {
+  const epoch = epochAt(state, nowMs);
+  const atMs = stateAtMs(state, epoch);
+  return atMs > nowMs ? atMs : stateAtMs(state, epoch + 1);
+}
+
+/** When the caller must send a `tick` at the latest: in station time, and on the monotonic clock. */
+export function nextWakeMs(state: ConsensusState): { nowMs: number | null; monoMs: number | null } {
+  if (!state.started) return { nowMs: null, monoMs: null };
+  const nowMs = state.dueMs === Number.MAX_SAFE_INTEGER ? null : state.dueMs;
+  return { nowMs, monoMs: state.dueMonoMs };
+}
