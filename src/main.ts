@@ -3,25 +3,323 @@
  * signal. The only file that knows every room.
  */
 import { randomBytes } from 'node:crypto';
-import { rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
+import { homedir, hostname } from 'node:os';
 import { join } from 'node:path';
+import { CID } from 'multiformats/cid';
 import { StationClock } from './clock/station-clock.ts';
-import type { ConsensusEvent } from './consensus/events.ts';
-import { createConsensus, nextWakeMs, stationId, step, view } from './consensus/index.ts';
-import { createContentStore } from './library/content-store.ts';
-import { createDatastore } from './library/datastore.ts';
-import { createLibrary } from './library/library.ts';
-import { createNetwork } from './network/network.ts';
+import { createConsensus, DEFAULT_RULES, nextWakeMs, stationId, step, view } from './consensus/index.ts';
+import {
+  createContentStore,
+  createDatastore,
+  createLibrary,
+  decodeManifest,
+  makeDemoLibrary,
+} from './library/index.ts';
+import { createNetwork } from './network/index.ts';
 import { writeFileAtomically } from './node/atomic-file.ts';
-import { loadSettings, type Settings } from './node/settings.ts';
 import { createCrypto } from './node/crypto.ts';
 import { loadIdentity } from './node/identity.ts';
 import { Journal } from './node/journal.ts';
-import { createLogger } from './node/logger.ts';
+import { createLogger, type LineLogger } from './node/logger.ts';
+import { chooseSources, type MusicSources } from './node/music-sources.ts';
 import { StarlingNode } from './node/node.ts';
+import type { BlocksPort, ReadManifest } from './node/ports.ts';
+import { showProgress } from './node/progress.ts';
+import { projectRoot } from './node/project-root.ts';
+import { EXIT_WRONG_SETTINGS, loadSettings, packageVersion, type Settings } from './node/settings.ts';
 import { buildSnapshot } from './node/snapshot.ts';
-import { readTrackPlan } from './node/track-plan.ts';
-import { createPlayback } from './playback/playback.ts';
-import { createWeb } from './web/web.ts';
+import { toTrackPlan } from './node/track-plan.ts';
+import { createPlayback } from './playback/index.ts';
+import { createHost, createMounts, musicFolder } from './system/index.ts';
+import { createWeb, PortInUseError } from './web/index.ts';
 
-export {};
+const RUN_FILE = 'run.json';
+const EXIT_FAILED = 1;
+/** A stop that hangs must not keep a box from restarting; systemd would wait 90 s. */
+const STOP_LIMIT_MS = 10_000;
+/** The library that a box makes itself when there is no music. */
+const DEMO_LIBRARY = { seed: 0, count: 12 };
+
+/** Local monotonic clock in fractional milliseconds: CLOCK_MONOTONIC, the same for every process of this machine. */
+const monoMs = (): number => Number(process.hrtime.bigint()) / 1e6;
+
+/** What stands between the rooms while they are made: the node comes last, and everybody asks it for the time. */
+interface House {
+  settings: Settings;
+  log: LineLogger;
+  journal: Journal;
+  clock: StationClock;
+  identity: ReturnType<typeof loadIdentity>;
+  crypto: ReturnType<typeof createCrypto>;
+  stationId: string;
+  store: ReturnType<typeof createContentStore>;
+  datastore: ReturnType<typeof createDatastore>;
+  blocks: BlocksPort;
+  node: StarlingNode | null;
+}
+
+async function main(): Promise<void> {
+  const loaded = loadSettings(process.argv.slice(2), process.env);
+  if (loaded.kind === 'refused') {
+    process.stderr.write(loaded.text);
+    process.exitCode = EXIT_WRONG_SETTINGS;
+    return;
+  }
+  if (loaded.kind !== 'run') {
+    process.stdout.write(loaded.text);
+    return;
+  }
+  const log = createLogger(loaded.settings.log, (line) => process.stdout.write(`${line}\n`));
+  const stop = await run(loaded.settings, log);
+  stopOnSignal(stop, log);
+}
+
+/** Starts a starling. @returns the way to stop it */
+async function run(settings: Settings, log: LineLogger): Promise<() => Promise<void>> {
+  const house = await openHouse(settings, log);
+  const network = composeNetwork(house);
+  const mounts = createMounts({ log });
+  await mounts.start().catch((error) => log.warn('sticks cannot be watched', { cause: (error as Error).message }));
+  const chooseMusic = () =>
+    chooseSources(
+      {
+        sticks: () => mounts.sticks(),
+        musicFolder: async () => await musicFolder(homedir(), process.env),
+        makeDemoLibrary: async (directory) => void (await makeDemoLibrary(directory, DEMO_LIBRARY)),
+        log,
+      },
+      settings.music,
+      settings.dataDir,
+    );
+  let sources = await chooseMusic();
+  const library = createLibrary(
+    { store: house.store, pinner: network.content, log },
+    { sources: sources.directories, dataDir: settings.dataDir },
+  );
+  const node = composeNode(house, network, library);
+  const host = createHost();
+  await host.start();
+  const web = await startWeb(house, { node, network, library, host, sources: () => sources });
+  await node.start();
+  const stopProgress = showProgress(() => library.status(), process.stdout, log);
+  const stopMounts = mounts.onChanged(async () => {
+    sources = await chooseMusic();
+    await library.setSources(sources.directories);
+  });
+  tellWhereToFind(house, network, web.port);
+  return async () => {
+    rmSync(join(settings.dataDir, RUN_FILE), { force: true });
+    stopProgress();
+    stopMounts();
+    await Promise.all([web.stop(), mounts.stop(), host.stop()]);
+    await node.stop();
+    house.datastore.close();
+    await house.store.stop();
+  };
+}
+
+async function openHouse(settings: Settings, log: LineLogger): Promise<House> {
+  const { dataDir } = settings;
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  // First of all: the journal keeps a second process out of this data directory.
+  const journal = new Journal(dataDir);
+  const identity = loadIdentity(dataDir);
+  const store = createContentStore({ dir: join(dataDir, 'blocks') });
+  const datastore = createDatastore({ path: join(dataDir, 'network.db') });
+  await store.start();
+  datastore.open();
+  return {
+    settings,
+    log,
+    journal,
+    clock: new StationClock({ initialOffsetMs: Date.now() - monoMs() }),
+    identity,
+    crypto: createCrypto(identity),
+    stationId: stationId(settings.station, settings.stationKey),
+    store,
+    datastore,
+    blocks: {
+      get: async (cid) => await store.getBytes(CID.parse(cid)),
+      has: async (cid) => await store.has(CID.parse(cid)),
+      delete: async (cid) => await store.delete(CID.parse(cid)),
+    },
+    node: null,
+  };
+}
+
+function stationNowMs(house: House): number {
+  return house.node?.stationNowMs() ?? house.clock.nowMs(monoMs());
+}
+
+function composeNetwork(house: House) {
+  const { settings, store, datastore, crypto, log } = house;
+  return createNetwork(
+    {
+      blockstore: store,
+      datastore,
+      verify: crypto.verify,
+      log,
+      stationNowMs: () => stationNowMs(house),
+      monoNowMs: monoMs,
+      timeDomain: () => house.node?.timeDomain() ?? null,
+    },
+    {
+      identitySeed: house.identity.signingSeed,
+      stationId: house.stationId,
+      stationKey: settings.stationKey,
+      listen: settings.listen,
+      bootstrap: settings.bootstrap,
+      mdns: settings.mdns,
+    },
+  );
+}
+
+function composeNode(
+  house: House,
+  network: ReturnType<typeof createNetwork>,
+  library: ReturnType<typeof createLibrary>,
+): StarlingNode {
+  const { settings, blocks, log, journal, clock, crypto } = house;
+  const rules = settings.rules ?? DEFAULT_RULES;
+  const state = createConsensus({
+    crypto,
+    stationId: house.stationId,
+    nodeName: settings.name,
+    rules,
+    deployAfterMs: settings.deployAfterMs,
+  });
+  const readManifest: ReadManifest = (bytes) => toTrackPlan(decodeManifest(bytes));
+  const playback = createPlayback(
+    {
+      clock: { stationNowMs: () => stationNowMs(house) },
+      content: { segment: (cid) => blocks.get(cid) },
+      filler: () => house.node?.filler() ?? null,
+      log,
+    },
+    { output: settings.output, volume: settings.volume, trimMs: settings.trimMs },
+  );
+  const node = new StarlingNode(
+    {
+      consensus: {
+        step: (event) => step(state, event),
+        nextWakeMs: () => nextWakeMs(state),
+        view: (nowMs) => view(state, nowMs),
+      },
+      clock,
+      network,
+      library,
+      playback,
+      blocks,
+      readManifest,
+      journal,
+      monoMs,
+      randomBytes: (count) => Uint8Array.from(randomBytes(count)),
+      log,
+    },
+    { minDurationMs: rules.min_track_ms, maxDurationMs: rules.max_track_ms },
+  );
+  house.node = node;
+  return node;
+}
+
+interface Shown {
+  node: StarlingNode;
+  network: ReturnType<typeof createNetwork>;
+  library: ReturnType<typeof createLibrary>;
+  host: ReturnType<typeof createHost>;
+  sources(): MusicSources;
+}
+
+/** Serves the status. A default port that is taken gives way to a free one; a port that was asked for does not. */
+async function startWeb(house: House, shown: Shown): Promise<{ port: number; stop(): Promise<void> }> {
+  const { settings, log } = house;
+  const serve = async (port: number) => {
+    let counters: () => Record<string, number> = () => ({});
+    const web = createWeb(
+      {
+        snapshot: () => snapshotOf(house, shown, counters()),
+        onChange: (handler) => shown.node.onChange(handler),
+        cover: async (cid) => {
+          const bytes = await house.blocks.get(cid).catch(() => null);
+          return bytes === null ? null : { bytes };
+        },
+        log,
+      },
+      { host: settings.http.host, port, webRoot: join(projectRoot(), 'web-setup'), hostNames: [hostname()] },
+    );
+    counters = () => web.counters();
+    await web.start();
+    return { port: web.address()?.port ?? port, stop: () => web.stop() };
+  };
+  try {
+    return await serve(settings.http.port);
+  } catch (error) {
+    if (!(error instanceof PortInUseError) || settings.source.http !== 'default') throw error;
+    log.warn(`${error.message}; taking another port`);
+    return await serve(0);
+  }
+}
+
+const STARTED_MONO_MS = monoMs();
+
+function snapshotOf(house: House, shown: Shown, webCounters: Record<string, number>) {
+  const { settings, crypto } = house;
+  const { node, network, library } = shown;
+  return buildSnapshot({
+    node,
+    nodeId: crypto.nodeId,
+    version: packageVersion(),
+    name: settings.name,
+    station: { name: settings.station, closed: settings.stationKey !== null },
+    output: settings.output,
+    startedMonoMs: STARTED_MONO_MS,
+    monoMs,
+    addresses: () => network.addresses(),
+    peers: () => network.peers(),
+    networkCounters: () => ({ ...network.counters(), ...webCounters }),
+    library: () => ({
+      ...library.status(),
+      sources: shown.sources().directories,
+      catalog: library.catalogCid(),
+      playlistHash: library.playlistHash(),
+    }),
+    host: () => shown.host.figures(),
+  });
+}
+
+/** Tells people where the page is, and programs (`run.json`) how to reach this process. */
+function tellWhereToFind(house: House, network: ReturnType<typeof createNetwork>, port: number): void {
+  const { settings, crypto, log } = house;
+  const run = { version: 1, pid: process.pid, http_port: port, addresses: network.addresses(), node_id: crypto.nodeId };
+  writeFileAtomically(join(settings.dataDir, RUN_FILE), `${JSON.stringify(run, null, 2)}\n`);
+  log.info(`${settings.name} is tuned to "${settings.station}": http://${hostname()}:${port}/`, {
+    node: crypto.nodeId,
+  });
+}
+
+function stopOnSignal(stop: () => Promise<void>, log: LineLogger): void {
+  let stopping = false;
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (stopping) return;
+    stopping = true;
+    log.info('stopping', { signal });
+    setTimeout(() => process.exit(EXIT_FAILED), STOP_LIMIT_MS).unref();
+    stop().then(
+      () => process.exit(0),
+      (error) => {
+        log.error('stopping failed', { cause: (error as Error).stack });
+        process.exit(EXIT_FAILED);
+      },
+    );
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+}
+
+main().catch((error: Error) => {
+  // What a person can mend has a message that says how; anything else is a fault and shows where.
+  const known = error.name !== 'Error' && !(error instanceof TypeError) && !(error instanceof RangeError);
+  process.stderr.write(`starling: ${known ? error.message : error.stack}\n`);
+  process.exit(EXIT_FAILED);
+});

@@ -10,6 +10,8 @@ import type {
   LibraryPort,
   Logger,
   NetworkPort,
+  PlayableTrack,
+  PlaybackFigures,
   PlaybackPort,
   PlayingReport,
   ReadManifest,
@@ -188,6 +190,15 @@ export class StarlingNode {
     };
   }
 
+  playbackStatus(): PlaybackFigures {
+    return this.#components.playback.status();
+  }
+
+  /** What fills a hole in the programme: an own track, null without music. */
+  filler(): PlayableTrack | null {
+    return this.#programme.filler();
+  }
+
   clockStatus(): ReturnType<ClockFilter['status']> {
     return this.#components.clock.status(this.#components.monoMs());
   }
@@ -271,7 +282,8 @@ export class StarlingNode {
 
   #playingChanged(report: PlayingReport): void {
     this.#playing = report;
-    this.#heart.dispatch({ type: 'playback', ...report });
+    // Between slots there is nothing that could differ from the log.
+    if (report.slot !== null) this.#heart.dispatch({ type: 'playback', ...report, slot: report.slot });
   }
 
   #indicate(indication: Indication): void {

@@ -127,7 +127,8 @@ export interface PlayableTrack {
 }
 
 export interface PlayingReport {
-  slot: number;
+  /** Null where the programme has no slot. */
+  slot: number | null;
   /** Track hash of what sounds, null for filler. */
   actual: HashText | null;
   reason: 'moderation' | 'fetch' | null;

@@ -19,9 +19,19 @@ export interface SnapshotSources {
   peers(): ConnectedPeer[];
   networkCounters(): Record<string, number>;
   library(): LibraryFigures & { sources: string[]; catalog: string | null; playlistHash: string | null };
-  playback(): PlaybackFigures;
-  memory(): StatusSnapshot['memory'];
-  host(): StatusSnapshot['host'];
+  host(): HostReading;
+}
+
+/** What src/system tells of the machine. */
+export interface HostReading {
+  rssBytes: number;
+  childrenRssBytes: number;
+  heapUsedBytes: number;
+  systemTotalBytes: number;
+  systemAvailableBytes: number;
+  model: string | null;
+  temperatureC: number | null;
+  load1m: number | null;
 }
 
 /** The picture of this moment, made anew at each call. */
@@ -29,7 +39,7 @@ export function buildSnapshot(sources: SnapshotSources): StatusSnapshot {
   const { node } = sources;
   const view = node.view();
   const names = new Map(view.roster.map((entry) => [entry.nodeId, entry.name]));
-  const playback = sources.playback();
+  const playback = node.playbackStatus();
   const clock = node.clockStatus();
   const library = sources.library();
   return {
@@ -68,8 +78,7 @@ export function buildSnapshot(sources: SnapshotSources): StatusSnapshot {
     diverged_reason: view.reason,
     figures: figureStatus(node),
     counters: { ...sources.networkCounters(), ...view.counters },
-    memory: sources.memory(),
-    host: sources.host(),
+    ...hostStatus(sources.host()),
     notices: notices(view, playback, library),
   };
 }
@@ -209,23 +218,40 @@ function figureStatus(node: StarlingNode): StatusSnapshot['figures'] {
   return { fetched_tracks: fetchedTracks, fallbacks, kept_tracks: keptTracks, faults };
 }
 
+function hostStatus(host: HostReading): Pick<StatusSnapshot, 'memory' | 'host'> {
+  return {
+    memory: {
+      rss_bytes: host.rssBytes,
+      children_rss_bytes: host.childrenRssBytes,
+      heap_used_bytes: host.heapUsedBytes,
+      system_total_bytes: host.systemTotalBytes,
+      system_available_bytes: host.systemAvailableBytes,
+    },
+    host: { model: host.model, temperature_c: host.temperatureC, load_1m: host.load1m },
+  };
+}
+
 function notices(view: ConsensusView, playback: PlaybackFigures, library: LibraryFigures): Notice[] {
   const found: Notice[] = [];
   if (view.phase === 'stopped') {
     found.push({
       level: 'error',
-      code: 'stopped',
+      code: 'own_key_elsewhere',
       text: 'This box no longer takes part: it was asked to leave, or another box speaks with its identity.',
     });
   }
   if (playback.silent) {
-    found.push({ level: 'warning', code: 'silent', text: `No sound here: ${playback.reason ?? 'no sound card'}.` });
+    found.push({
+      level: 'warning',
+      code: 'silent_output',
+      text: `No sound here: ${playback.reason ?? 'no sound card'}.`,
+    });
   }
   if (!library.scanning && library.ready === 0) {
-    found.push({ level: 'warning', code: 'noMusic', text: 'No music of its own: plug in a stick with music.' });
+    found.push({ level: 'warning', code: 'no_music', text: 'No music of its own: plug in a stick with music.' });
   }
   if (library.skipped.length > 0) {
-    found.push({ level: 'info', code: 'skippedFiles', text: `${library.skipped.length} files could not be used.` });
+    found.push({ level: 'info', code: 'skipped_files', text: `${library.skipped.length} files could not be used.` });
   }
   return found;
 }

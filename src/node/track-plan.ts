@@ -1,3 +1,4 @@
+import { MAX_BLOCK_BYTES } from './bounds.ts';
 import type { TrackPlan } from './ports.ts';
 
 /** The manifest as the library decodes it: the fields the node passes on (src/library/README.md explains them). */
@@ -21,11 +22,11 @@ export interface DecodedManifest {
 }
 
 /** From the library's manifest to what the node plays and fetches. */
-export function toTrackPlan(manifest: DecodedManifest, initAndCoverBytes: number): TrackPlan {
+export function toTrackPlan(manifest: DecodedManifest): TrackPlan {
   const init = manifest.init?.toString() ?? null;
   const cover = manifest.cover?.toString() ?? null;
   const segments = manifest.segments.map((segment) => ({ cid: segment.cid.toString(), bytes: segment.bytes }));
-  const beside = (cid: string | null) => (cid === null ? [] : [{ cid, bytes: initAndCoverBytes }]);
+  const beside = (cid: string | null) => (cid === null ? [] : [{ cid, bytes: MAX_BLOCK_BYTES }]);
   return {
     track: {
       trackHash: manifest.track_hash,

@@ -180,7 +180,7 @@ export interface LibraryStatus {
 }
 
 export interface SyncStatus {
-  /** Measured sound minus station time: how late (+) or early (-) this box sounds. */
+  /** Measured sound against station time: positive, the sound is ahead. */
   offset_ms: number | null;
   /** This box's own clock against the flock's. */
   clock_offset_ms: number | null;
