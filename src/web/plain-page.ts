@@ -25,7 +25,9 @@ function plainStatus(status: StatusSnapshot, t: Translate): string {
   const parts = [
     `<h1>${bdi(status.station.name)}</h1>`,
     `<p>${escapeHtml(t(`phase.${status.station.phase}`))}${status.diverged ? ` – ${escapeHtml(t('diverged.self'))}` : ''}</p>`,
-    ...status.notices.map((notice) => `<p class="notice">${escapeHtml(noticeText(notice, t))}</p>`),
+    ...status.notices
+      .filter(({ level }) => level !== 'info')
+      .map((notice) => `<p class="notice">${escapeHtml(noticeText(notice, t))}</p>`),
     section(t('now.heading'), nowPlain(status.now, t)),
     section(
       t('queue.heading'),

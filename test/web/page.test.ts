@@ -209,7 +209,7 @@ describe('the page', () => {
       { viewport: { width: 195, height: 422 }, deviceScaleFactor: 2, colorScheme: 'light' },
     ],
   ] as const)('on %s fits its window and breaks no rule of accessibility', async (_, options) => {
-    served.state.snapshot.notices = [{ level: 'warning', code: 'silent_output', text: '' }];
+    served.state.snapshot.notices = [{ level: 'warning', code: 'silent', text: '' }];
     served.state.snapshot.now!.source = 'filler';
     const page = await show(options);
     await page.locator('#skipped-summary').click();

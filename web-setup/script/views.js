@@ -25,10 +25,13 @@ function drawTop({ station, peers, diverged }) {
   setAttribute(byId('state'), 'data-state', kind);
 }
 
+/** Told in full where they belong: no banner beside it. */
+const SHOWN_ELSEWHERE = new Set(['skippedFiles']);
+
 function drawNotices({ notices }) {
   matchList(
     byId('notices'),
-    notices,
+    notices.filter(({ code }) => !SHOWN_ELSEWHERE.has(code)),
     (notice) => notice.code,
     () => make('p', 'notice'),
     (element, notice) => {
