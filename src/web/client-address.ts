@@ -1,17 +1,26 @@
 import { isIP } from 'node:net';
 
 /**
- * One name for whoever shares an address: IPv4 as it is (also when it comes mapped into IPv6), IPv6 by its first 64
- * bits, because one device owns that many addresses.
+ * One name for one client, as far as addresses tell: IPv4 as it is (also when it comes mapped into IPv6). An IPv6
+ * client on this box's own link by its address, since everybody in a house shares the first 64 bits; one from
+ * elsewhere by those, because there one device owns them all.
+ * @param address of the client
+ * @param own address of this box on the same connection
  */
-export function clientKey(address: string | undefined): string {
+export function clientKey(address: string | undefined, own?: string): string {
   if (address === undefined) return 'unknown';
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
   if (mapped?.[1] !== undefined) return mapped[1];
   if (isIP(address) !== 6) return address;
-  return `${expand(address.split('%')[0] ?? '')
+  const network = networkOf(address);
+  return own !== undefined && isIP(own) === 6 && networkOf(own) === network ? address : `${network}::/64`;
+}
+
+/** The first 64 bits. */
+function networkOf(address: string): string {
+  return expand(address.split('%')[0] ?? '')
     .slice(0, 4)
-    .join(':')}::/64`;
+    .join(':');
 }
 
 /** The eight groups of an IPv6 address without leading zeros; a dotted tail counts as two groups that we never need. */

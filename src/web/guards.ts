@@ -55,7 +55,7 @@ export function checkHost(names: readonly string[]): RequestHandler {
 
 export function limitRate(limit: RateLimit): RequestHandler {
   return (request, response, next) => {
-    const waitMs = limit.take(clientKey(request.socket.remoteAddress), performance.now());
+    const waitMs = limit.take(clientKey(request.socket.remoteAddress, request.socket.localAddress), performance.now());
     if (waitMs === 0) return next();
     response.set('Retry-After', String(Math.max(1, Math.ceil(waitMs / 1_000))));
     next(

@@ -17,7 +17,7 @@ export const REQUEST_TIMEOUT_MS = 15_000;
 export const KEEP_ALIVE_TIMEOUT_MS = 5_000;
 /** Sockets altogether: each costs about 20 KB. */
 export const MAX_CONNECTIONS = 256;
-/** Sockets of one address (IPv6: one /64): six a browser, times a few tabs and browsers. */
+/** Sockets of one client (`clientKey`): six a browser, times a few tabs and browsers. */
 export const MAX_CONNECTIONS_PER_CLIENT = 48;
 
 /** Live pages altogether. A change is serialised once for all, so this bounds buffers, not work. */

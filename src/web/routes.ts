@@ -55,7 +55,7 @@ function checkQuery(request: Request, allowed: readonly string[]): void {
 
 function events(hub: EventHub, request: Request, response: Response): void {
   checkQuery(request, []);
-  const client = clientKey(request.socket.remoteAddress);
+  const client = clientKey(request.socket.remoteAddress, request.socket.localAddress);
   const refusal = hub.refusal(client);
   if (refusal !== null) {
     response.set('Retry-After', '10');

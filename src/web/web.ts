@@ -187,7 +187,7 @@ class WebServer implements Web {
 
   /** Keeps one address from taking all connections. */
   #admit(socket: Socket): void {
-    const client = clientKey(socket.remoteAddress);
+    const client = clientKey(socket.remoteAddress, socket.localAddress);
     const open = (this.#connections.get(client) ?? 0) + 1;
     if (open > MAX_CONNECTIONS_PER_CLIENT) {
       this.#count('connections_many');

@@ -188,7 +188,7 @@ describe('a hostile request', () => {
     const { status, body } = await answer(`GET ${target} HTTP/1.1`, 'Host: localhost');
     expect([400, 404]).toContain(status);
     expect(JSON.parse(body).error.text).toBeTypeOf('string');
-    expect(body).not.toMatch(/root:|"name": "starling"/);
+    for (const secret of ['root:', '"name": "starling"']) expect(body).not.toContain(secret);
   });
 
   it('with huge or endless headers, a long URL, a body or nonsense is refused with the cause', async () => {

@@ -143,9 +143,9 @@ function drawFlock({ peers, node, diverged, station }) {
   const self = {
     node_id: node.id,
     name: node.name,
-    state: diverged ? 'diverged' : 'sync',
+    state: diverged ? 'diverged' : station.phase === 'member' ? 'sync' : 'unknown',
     self: true,
-    slot: station.slot,
+    phase: station.phase,
   };
   matchList(
     byId('peers'),
@@ -174,7 +174,7 @@ function drawPeer(row, peer) {
   }
   setText(text.children[0], peer.name || shortId(peer.node_id));
   setText(text.children[1], peerWords(peer));
-  setText(side.children[0], t(`peer.${peer.state}`));
+  setText(side.children[0], t(peer.self && peer.state === 'unknown' ? `phase.${peer.phase}` : `peer.${peer.state}`));
   setAttribute(side.children[0], 'data-state', peer.state);
   const offset = typeof peer.offset_ms === 'number' ? t('peer.offset', { ms: peer.offset_ms }) : '';
   setText(side.children[1], offset);

@@ -70,4 +70,11 @@ describe('whoever shares an address', () => {
   ])('%s is %s', (address, key) => {
     expect(clientKey(address)).toBe(key);
   });
+
+  it('is every device for itself on our own link, where all of a house share a prefix', () => {
+    expect(clientKey('fe80::2%eth0', 'fe80::1%eth0')).toBe('fe80::2%eth0');
+    expect(clientKey('2001:db8:0:1::7', '2001:db8:0:1:a:b:c:d')).toBe('2001:db8:0:1::7');
+    expect(clientKey('2001:db8:0:2::7', '2001:db8:0:1:a:b:c:d')).toBe('2001:db8:0:2::/64');
+    expect(clientKey('2001:db8:0:2::7', '::ffff:10.0.0.1')).toBe('2001:db8:0:2::/64');
+  });
 });
