@@ -6,12 +6,14 @@ import {
   DIAL_TICK_MS,
   DIAL_TIMEOUT_MS,
   FIRST_REDIAL_MS,
-  LONGEST_BOOTSTRAP_REDIAL_MS,
+  LONGEST_PATIENT_REDIAL_MS,
   LONGEST_REDIAL_MS,
   MAX_ADDRESSES_PER_PEER,
   MAX_CANDIDATES,
   MAX_FAILED_DIALS,
   MAX_PARALLEL_DIALS,
+  PATIENT_REDIALS,
+  SATISFIED_BOOTSTRAP_MS,
   TARGET_CONNECTIONS,
 } from './limits.ts';
 import type { Logger } from './types.ts';
@@ -26,6 +28,8 @@ interface Candidate {
   named: boolean;
   addresses: Multiaddr[];
   origin: Origin;
+  /** It was reached in this run: it exists, and a partition is the likely reason if it cannot be reached now. */
+  proven: boolean;
   failures: number;
   nextMs: number;
   dialling: boolean;
@@ -45,10 +49,13 @@ export function peerOf(address: Multiaddr): string | null {
   return address.getComponents().findLast((part) => part.code === CODE_P2P)?.value ?? null;
 }
 
-/** Pause before the dial after `failures` failed ones: doubling, with a random quarter so that a flock does not march in step. */
-export function redialDelayMs(failures: number, longestMs: number, random: number): number {
-  const doubled = FIRST_REDIAL_MS * 2 ** Math.min(failures, 16);
-  return Math.min(doubled, longestMs) * (0.75 + random / 2);
+/**
+ * Pause before the dial after `failures` failed ones: doubling up to a limit, with a random quarter so that a flock does
+ * not march in step. What is known to exist is looked for often, so that a partition heals soon after it ends.
+ */
+export function redialDelayMs(failures: number, proven: boolean, random: number): number {
+  const longestMs = proven && failures < PATIENT_REDIALS ? LONGEST_PATIENT_REDIAL_MS : LONGEST_REDIAL_MS;
+  return Math.min(FIRST_REDIAL_MS * 2 ** Math.min(failures, 16), longestMs) * (0.75 + random / 2);
 }
 
 /** Knows addresses and keeps connections to them: all bootstrap addresses, and others up to a number. */
@@ -97,8 +104,7 @@ export class Dialler {
   lost(peer: string): void {
     for (const candidate of this.#candidates.values()) {
       if (candidate.peer !== peer) continue;
-      candidate.nextMs =
-        this.#components.monoNowMs() + redialDelayMs(candidate.failures, LONGEST_REDIAL_MS, Math.random());
+      candidate.nextMs = this.#components.monoNowMs() + redialDelayMs(0, true, Math.random());
     }
   }
 
@@ -108,9 +114,16 @@ export class Dialler {
     const nextMs = this.#components.monoNowMs() + delayMs;
     if (known === undefined) {
       this.#makeRoom();
-      const limited = addresses.slice(0, MAX_ADDRESSES_PER_PEER);
-      const named = peer !== null;
-      this.#candidates.set(key, { peer, named, addresses: limited, origin, failures: 0, nextMs, dialling: false });
+      this.#candidates.set(key, {
+        peer,
+        named: peer !== null,
+        addresses: addresses.slice(0, MAX_ADDRESSES_PER_PEER),
+        origin,
+        proven: origin === 'bootstrap',
+        failures: 0,
+        nextMs,
+        dialling: false,
+      });
       return;
     }
     if (known.origin === 'bootstrap') {
@@ -126,15 +139,16 @@ export class Dialler {
     known.nextMs = Math.min(known.nextMs, this.#components.monoNowMs() + FIRST_REDIAL_MS);
   }
 
-  /** The candidate with the most failures makes room; bootstrap addresses stay. */
+  /** Hearsay makes room first, then whoever failed most; what is known to exist stays. */
   #makeRoom(): void {
     if (this.#candidates.size < MAX_CANDIDATES) return;
     let worst: string | null = null;
-    let mostFailures = -1;
+    let worstRank = -1;
     for (const [key, candidate] of this.#candidates) {
-      if (candidate.origin === 'bootstrap' || candidate.failures <= mostFailures) continue;
+      const rank = (candidate.proven ? 0 : 1_000) + (candidate.origin === 'exchange' ? 500 : 0) + candidate.failures;
+      if (candidate.origin === 'bootstrap' || rank <= worstRank) continue;
       worst = key;
-      mostFailures = candidate.failures;
+      worstRank = rank;
     }
     if (worst !== null) this.#candidates.delete(worst);
   }
@@ -162,7 +176,9 @@ export class Dialler {
     if (candidate.dialling || nowMs < candidate.nextMs) return false;
     if (candidate.peer !== null && (connected.has(candidate.peer) || this.#components.isShunned(candidate.peer)))
       return false;
-    return candidate.origin === 'bootstrap' || connected.size < TARGET_CONNECTIONS;
+    if (connected.size < TARGET_CONNECTIONS) return true;
+    // with enough friends, a bootstrap address is still looked at now and then: it may lead to another part of the flock
+    return candidate.origin === 'bootstrap' && nowMs - candidate.nextMs >= SATISFIED_BOOTSTRAP_MS;
   }
 
   async #dial(key: string, candidate: Candidate): Promise<void> {
@@ -174,6 +190,7 @@ export class Dialler {
     try {
       const connection = await libp2p().dial(withPeer(candidate), { signal });
       candidate.peer ??= connection.remotePeer.toString();
+      candidate.proven = true;
       candidate.failures = 0;
       candidate.nextMs = monoNowMs() + FIRST_REDIAL_MS;
     } catch (error) {
@@ -190,13 +207,12 @@ export class Dialler {
   #failed(key: string, candidate: Candidate): void {
     candidate.failures += 1;
     if (!candidate.named) candidate.peer = null;
-    const bootstrap = candidate.origin === 'bootstrap';
-    if (!bootstrap && candidate.failures >= MAX_FAILED_DIALS) {
+    if (!candidate.proven && candidate.failures >= MAX_FAILED_DIALS) {
       this.#candidates.delete(key);
       return;
     }
-    const longestMs = bootstrap ? LONGEST_BOOTSTRAP_REDIAL_MS : LONGEST_REDIAL_MS;
-    candidate.nextMs = this.#components.monoNowMs() + redialDelayMs(candidate.failures - 1, longestMs, Math.random());
+    candidate.nextMs =
+      this.#components.monoNowMs() + redialDelayMs(candidate.failures - 1, candidate.proven, Math.random());
   }
 }
 

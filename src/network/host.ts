@@ -20,11 +20,17 @@ import {
   INBOUND_CONNECTIONS_PER_SECOND,
   MAX_BITSWAP_MESSAGE_BYTES,
   MAX_CONNECTIONS,
+  MAX_GOSSIP_BACKLOG_BYTES,
   MAX_GOSSIP_RPC_BYTES,
   MAX_PARALLEL_DIALS,
   MAX_PENDING_HANDSHAKES,
+  MAX_STREAMS_PER_CONNECTION,
   MAX_SUBSCRIPTIONS_PER_RPC,
   MAX_WANTS_SERVED,
+  RESEND_WINDOW_MS,
+  STREAM_BUFFER_BYTES,
+  STREAM_IDLE_MS,
+  STREAM_WINDOW_BYTES,
 } from './limits.ts';
 
 /** A protocol we serve, and how many of its streams one connection may have open. */
@@ -55,8 +61,6 @@ export type Host = HeliaWithLibp2p<HostServices>;
 
 /** Pings find out that a peer was unplugged: TCP alone takes minutes to notice. */
 const PING_INTERVAL_MS = 10_000;
-/** A box that was served the same block this recently does not need it again; a repeated want does. */
-const RESEND_WINDOW_MS = 1_000;
 const SCORE_RETAIN_MS = 600_000;
 
 /**
@@ -96,7 +100,7 @@ export function createHost(components: { blockstore: Blockstore; datastore: Data
     addresses: { listen: init.listen },
     transports: [tcp({ dialOpts: { noDelay: true }, listenOpts: { noDelay: true } })],
     connectionEncrypters: [noise()],
-    streamMuxers: [yamux()],
+    streamMuxers: [yamux(muxerOptions())],
     connectionGater: init.gater,
     ...(init.stationKey === null ? {} : { connectionProtector: preSharedKey({ psk: swarmKey(init.stationKey) }) }),
     connectionManager: {
@@ -118,6 +122,19 @@ export function createHost(components: { blockstore: Blockstore; datastore: Data
     },
   });
   return withBitswap(withNetwork, bitswapOptions());
+}
+
+function muxerOptions(): Parameters<typeof yamux>[0] {
+  return {
+    maxInboundStreams: MAX_STREAMS_PER_CONNECTION,
+    streamOptions: {
+      initialStreamWindowSize: 262_144,
+      maxStreamWindowSize: STREAM_WINDOW_BYTES,
+      inactivityTimeout: STREAM_IDLE_MS,
+      maxReadBufferLength: STREAM_BUFFER_BYTES,
+      maxWriteBufferLength: STREAM_BUFFER_BYTES,
+    },
+  };
 }
 
 function bitswapOptions(): Parameters<typeof withBitswap>[1] {
@@ -167,6 +184,7 @@ function gossipOptions(stationId: string): Parameters<typeof gossipsub>[0] {
     allowedTopics: topics,
     seenTTL: GOSSIP_SEEN_MS,
     maxInboundDataLength: MAX_GOSSIP_RPC_BYTES,
+    maxOutboundBufferSize: MAX_GOSSIP_BACKLOG_BYTES,
     decodeRpcLimits: {
       maxSubscriptions: MAX_SUBSCRIPTIONS_PER_RPC,
       maxMessages: 1_024,

@@ -13,15 +13,19 @@ export const MAX_PENDING_HANDSHAKES = 64;
 export const MAX_CANDIDATES = 512;
 /** Addresses of one peer: interfaces times protocols of a normal box stay far below. */
 export const MAX_ADDRESSES_PER_PEER = 8;
-/** Dials in progress: each costs a handshake of about 10 ms on a small box. */
-export const MAX_PARALLEL_DIALS = 4;
+/** Dials in progress: after a partition most of them wait for their timeout, and one of them heals it. */
+export const MAX_PARALLEL_DIALS = 8;
+export const DIAL_TIMEOUT_MS = 5_000;
 export const FIRST_REDIAL_MS = 1_000;
-/** A named bootstrap address is never given up; one dial in half a minute costs nothing. */
-export const LONGEST_BOOTSTRAP_REDIAL_MS = 30_000;
-export const LONGEST_REDIAL_MS = 5 * 60_000;
-/** A found address that failed this often in a row is forgotten: about half an hour of silence. */
+/** A peer that was there (or a bootstrap address) is looked for this often: a partition heals within seconds of its end. */
+export const LONGEST_PATIENT_REDIAL_MS = 10_000;
+/** After ten minutes of that it is looked for seldom. */
+export const PATIENT_REDIALS = 60;
+export const LONGEST_REDIAL_MS = 60_000;
+/** An address that never answered is forgotten after so many dials: about ten minutes. */
 export const MAX_FAILED_DIALS = 12;
-export const DIAL_TIMEOUT_MS = 8_000;
+/** With enough connections, a bootstrap address is dialled this seldom. */
+export const SATISFIED_BOOTSTRAP_MS = 60_000;
 /** How often the table of addresses is looked through. */
 export const DIAL_TICK_MS = 500;
 
@@ -37,6 +41,8 @@ export const MAX_SHUNNED_PEERS = 1_024;
 
 /** One RPC of gossip: a heartbeat's worth of messages. libp2p's 4 MiB would let one peer hold too much memory. */
 export const MAX_GOSSIP_RPC_BYTES = 1_048_576;
+/** Gossip that waits for a slow peer; beyond it is dropped, and the digest mends it. */
+export const MAX_GOSSIP_BACKLOG_BYTES = 1_048_576;
 /** How long gossip itself drops a repetition; afterwards the replay table does. */
 export const GOSSIP_SEEN_MS = 120_000;
 /** Content hashes remembered against replays: 20 minutes of a flock of 64 at 13 messages a second, 3 MB. */
@@ -67,6 +73,15 @@ export const MAX_TIME_PENDING = 4;
 /** A time stream that answers nothing this often in a row is opened anew. */
 export const TIME_STREAM_FAILURES = 3;
 
+/** Data of one stream that its reader has not taken yet: 7 MB/s at 300 ms, and a bound to what a peer can pile up. */
+export const STREAM_WINDOW_BYTES = 2_097_152;
+/** Bytes of one stream that wait to be read or sent: an answer of the catch-up stream, twice. A slow peer's stream ends there. */
+export const STREAM_BUFFER_BYTES = 4_194_304;
+/** A stream on which nothing moves ends: the open time stream has an exchange in a few seconds. */
+export const STREAM_IDLE_MS = 120_000;
+/** Streams a peer may open on one connection: all our protocols' bounds together stay below. */
+export const MAX_STREAMS_PER_CONNECTION = 256;
+
 /** Largest block that is fetched or served: one segment (protocol: <= 1 MiB; largest FLAC segment seen 752 kB). */
 export const MAX_BLOCK_BYTES = 1_048_576;
 /** One bitswap message: a block and its framing. */
@@ -83,6 +98,12 @@ export const MAX_QUEUED_FETCHES = 4_096;
 export const FETCH_HEDGE_MS = 3_000;
 /** A provider has this long for one block: 1 MiB at 50 kB/s. */
 export const FETCH_ATTEMPT_MS = 20_000;
+/** A silent provider is asked again after this: longer than the time in which bitswap takes a wish for a repetition. */
+export const FETCH_AGAIN_MS = 6_500;
+export const RESEND_WINDOW_MS = 5_000;
+/** A want that is older is nobody's any more: longer than an attempt. And how often that is looked after. */
+export const STALE_WANT_MS = 25_000;
+export const SWEEP_WANTS_MS = 1_000;
 /** A peer that said it has not got the block is asked again for this long only: it answers if it has it by now. */
 export const FETCH_REPEAT_MS = 1_500;
 /** How long such a word is remembered, and how many of them. */

@@ -4,7 +4,7 @@ import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
 import type { SyncRequest, SyncResponse } from '../consensus/events.ts';
 import type { NodeId, SignedMessage, Topic } from '../consensus/messages.ts';
-import { BitswapSource } from './bitswap.ts';
+import { BitswapSource, sweepServedWants } from './bitswap.ts';
 import { BlockContent } from './content.ts';
 import { Counters } from './counters.ts';
 import { Dialler, type Origin } from './dialler.ts';
@@ -20,6 +20,7 @@ import {
   MAX_SYNC_PER_PEER,
   SILENT_PEER_MS,
   STOP_TIMEOUT_MS,
+  SWEEP_WANTS_MS,
 } from './limits.ts';
 import { LinkDiscovery } from './mdns.ts';
 import { PeerList } from './peer-list.ts';
@@ -68,6 +69,7 @@ class StationNetwork implements Network {
   readonly #discovery: LinkDiscovery;
   readonly #graceTimers = new Map<string, NodeJS.Timeout>();
   #gossip: Gossip | null = null;
+  #sweeper: NodeJS.Timeout | null = null;
   #host: Host | null = null;
   #starting: Promise<void> | null = null;
   #stopping: Promise<void> | null = null;
@@ -216,6 +218,10 @@ class StationNetwork implements Network {
     this.#dialler.start();
     this.#exchange.start();
     if (this.#init.mdns) this.#discovery.start();
+    this.#sweeper = setInterval(
+      () => sweepServedWants(host, this.#peerList.stationPeers(), Date.now()),
+      SWEEP_WANTS_MS,
+    );
   }
 
   async #stop(starting: Promise<void>): Promise<void> {
@@ -225,6 +231,7 @@ class StationNetwork implements Network {
       return;
     }
     const host = this.#host;
+    if (this.#sweeper !== null) clearInterval(this.#sweeper);
     this.#dialler.stop();
     this.#exchange.stop();
     this.#time.stop();
@@ -238,7 +245,7 @@ class StationNetwork implements Network {
     await Promise.race([quiet, pause(STOP_TIMEOUT_MS)]);
     this.#host = null;
     this.#gossip = null;
-    this.#peerList.changed();
+    this.#peerList.clear();
   }
 
   #served(): Served[] {

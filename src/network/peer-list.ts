@@ -65,6 +65,12 @@ export class PeerList {
     return this.#station.delete(peer);
   }
 
+  /** Everybody is gone. */
+  clear(): void {
+    this.#station.clear();
+    this.changed();
+  }
+
   /** Tells the handler soon. */
   changed(): void {
     this.#timer ??= setTimeout(() => {

@@ -127,6 +127,17 @@ describe('the network', () => {
     await stopAll([a!, b!]);
   });
 
+  it('brings a block here a second time when it was deleted, from the same and only owner', async () => {
+    const [a, b] = await makeFlock(2);
+    const { cid, bytes } = await makeBlock(1_000, 12);
+    await b!.blockstore.put(cid, bytes);
+    const fetch = () => a!.network.content.fetch(cid.toString(), { providers: [b!.nodeId], maxBytes: 1_000 });
+    await fetch();
+    await a!.blockstore.delete(cid);
+    expect((await fetch()).length).toBe(1_000);
+    await stopAll([a!, b!]);
+  });
+
   it('fetches many blocks from several owners side by side', async () => {
     const [a, b, c] = await makeFlock(3);
     const blocks = await Promise.all(Array.from({ length: 40 }, (_, salt) => makeBlock(100_000, 100 + salt)));

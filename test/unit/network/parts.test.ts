@@ -79,9 +79,10 @@ describe('addresses', () => {
   });
 
   it('are dialled ever more seldom, up to a limit', () => {
-    const delays = [0, 1, 2, 10, 1_000].map((failures) => redialDelayMs(failures, 30_000, 0.5));
-    expect(delays).toEqual([1_000, 2_000, 4_000, 30_000, 30_000]);
-    expect(redialDelayMs(0, 30_000, 0)).toBe(750);
+    const delays = (proven: boolean) => [0, 1, 2, 10, 1_000].map((failures) => redialDelayMs(failures, proven, 0.5));
+    expect(delays(false)).toEqual([1_000, 2_000, 4_000, 60_000, 60_000]);
+    expect(delays(true)).toEqual([1_000, 2_000, 4_000, 10_000, 60_000]);
+    expect(redialDelayMs(0, true, 0)).toBe(750);
   });
 
   it('share a network or not', () => {
