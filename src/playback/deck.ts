@@ -41,6 +41,9 @@ const STALL_MS = 4_000;
 const MAX_QUANTA_A_TICK = 400;
 /** Quanta whose source place is remembered: 12.8 s, more than is ever on its way. */
 const REMEMBERED_QUANTA = 512;
+/** A pair of clock readings that took longer is taken again, so often at most. */
+const CLOCK_READING_MS = 0.02;
+const CLOCK_READINGS = 4;
 /** Changes of what plays that are written and not yet heard. */
 const MAX_NOTES = 64;
 
@@ -58,6 +61,8 @@ export interface DeckComponents {
 
 export interface DeckInit {
   trimMs: number;
+  /** The player runs by the monotonic clock itself: nothing is to be learned before it goes live. */
+  clocked: boolean;
   nowMs?: () => number;
 }
 
@@ -79,6 +84,7 @@ export interface Heard {
 export class Deck {
   readonly #components: DeckComponents;
   readonly #trimMs: number;
+  readonly #clocked: boolean;
   readonly #nowMs: () => number;
   readonly #handlers: DeckHandlers;
   readonly #card = new SoundCardClock();
@@ -103,6 +109,7 @@ export class Deck {
   constructor(components: DeckComponents, init: DeckInit, handlers: DeckHandlers) {
     this.#components = components;
     this.#trimMs = init.trimMs;
+    this.#clocked = init.clocked;
     this.#nowMs = init.nowMs ?? (() => performance.now());
     this.#handlers = handlers;
     this.#renderer = new SlipRenderer(components.programme);
@@ -121,14 +128,15 @@ export class Deck {
     if (this.#closed) return;
     this.#lastAdvanceMs = this.#nowMs();
     this.#tickTimer = setInterval(() => this.#tick(), TICK_MS);
-    await this.#settle();
+    if (this.#clocked) this.#scheduleObservation();
+    else await this.#settle();
   }
 
   /** From now on the programme is heard. */
   goLive(): void {
     if (this.#closed || this.#liveFrom !== null) return;
     this.#liveFrom = this.#writtenQuanta;
-    this.#renderer.seek(Math.round(this.#target()));
+    this.#renderer.seek(Math.round(this.#target(this.#clocks())));
     this.#tick();
   }
 
@@ -204,17 +212,24 @@ export class Deck {
   }
 
   /** Timeline position that is due when the next frame to be written is heard. */
-  #target(): number {
+  #target({ monoMs, stationMs }: { monoMs: number; stationMs: number }): number {
     const heardMs = this.#card.heardAtMs(this.#writtenQuanta * QUANTUM_FRAMES);
-    const { monoMs, stationMs } = this.#clocks();
     return (stationMs + heardMs - monoMs + this.#trimMs) * FRAMES_PER_MS;
   }
 
-  /** Both clocks at one instant: reading them takes time too, so the middle counts. */
+  /** Both clocks at one instant: reading them takes time too, so the middle counts, and a held-up reading does not. */
   #clocks(): { monoMs: number; stationMs: number } {
-    const beforeMs = this.#nowMs();
-    const stationMs = this.#components.clock.stationNowMs();
-    return { monoMs: (beforeMs + this.#nowMs()) / 2, stationMs };
+    let best = { monoMs: 0, stationMs: 0 };
+    let narrowestMs = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < CLOCK_READINGS && narrowestMs > CLOCK_READING_MS; i++) {
+      const beforeMs = this.#nowMs();
+      const stationMs = this.#components.clock.stationNowMs();
+      const tookMs = this.#nowMs() - beforeMs;
+      if (tookMs >= narrowestMs) continue;
+      narrowestMs = tookMs;
+      best = { monoMs: beforeMs + tookMs / 2, stationMs };
+    }
+    return best;
   }
 
   #tick(): void {
@@ -230,7 +245,8 @@ export class Deck {
       return;
     }
     this.#components.programme.prepare(this.#renderer.position, nowMs);
-    for (let i = 0; i < quanta && !this.#closed; i++) this.#writeQuantum();
+    const clocks = this.#clocks();
+    for (let i = 0; i < quanta && !this.#closed; i++) this.#writeQuantum(this.#target(clocks));
     while (this.#notes.length > 0 && this.#notes[0]!.frame <= heardFrame) {
       this.#handlers.playing(this.#notes.shift()!.playing);
     }
@@ -243,8 +259,8 @@ export class Deck {
     this.#wasDry = dry;
   }
 
-  #writeQuantum(): void {
-    const move = this.#steering.decide(this.#renderer.position - this.#target());
+  #writeQuantum(target: number): void {
+    const move = this.#steering.decide(this.#renderer.position - target);
     this.#count(move);
     const jump = move.kind === 'jump' ? move.frames : 0;
     this.#places[this.#writtenQuanta % REMEMBERED_QUANTA] = this.#renderer.position + jump;

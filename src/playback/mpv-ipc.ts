@@ -36,6 +36,11 @@ export class MpvIpc {
     socket.on('close', () => this.close());
   }
 
+  /** Nothing can be asked any more. */
+  get closed(): boolean {
+    return this.#socket.destroyed;
+  }
+
   /** @throws PlayerProtocolError if mpv refuses, hangs or is gone */
   request(...command: unknown[]): Promise<unknown> {
     if (this.#socket.destroyed) return Promise.reject(new PlayerProtocolError('mpv is gone'));

@@ -7,6 +7,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Duplex, Writable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { FRAMES_PER_MS, type SoundObservation } from '../clock/steering.ts';
 import { OutputUnavailableError, PlayerMissingError, PlayerProtocolError } from './errors.ts';
 import { MpvIpc } from './mpv-ipc.ts';
@@ -18,6 +19,8 @@ const BEGIN_TIMEOUT_MS = 8_000;
 const POLL_MS = 20;
 /** After SIGTERM. */
 const STOP_TIMEOUT_MS = 2_000;
+/** From the end of its socket to the end of its process. */
+const GONE_TIMEOUT_MS = 1_000;
 /** Unread frames in this process: mpv has stopped reading. 5 s of sound. */
 const MAX_PENDING_BYTES = 1024 * 1024;
 const MAX_REASON_LENGTH = 300;
@@ -60,16 +63,16 @@ export class MpvPlayer implements Player {
     this.#gone = new Promise((resolve) => child.once('close', () => resolve()));
     child.stdin!.on('error', () => {});
     child.once('close', (code, signal) => this.#end(`mpv ended (${signal ?? `code ${code}`})`));
-    const failed = new Promise<never>((_, reject) => {
-      child.once('error', (error: NodeJS.ErrnoException) => {
-        this.#end(error.message);
+    await new Promise<void>((resolve, reject) => {
+      child.once('spawn', () => resolve());
+      child.on('error', (error: NodeJS.ErrnoException) => {
+        this.#child = null;
         const missing = error.code === 'ENOENT';
         reject(missing ? new PlayerMissingError('mpv is not installed') : new PlayerProtocolError(error.message));
       });
     });
     this.#ipc = new MpvIpc(child.stdio[3] as Duplex, (event) => this.#hear(event));
-    await Promise.race([this.#ipc.request('request_log_messages', 'warn'), failed]);
-    failed.catch(() => {});
+    await this.#ipc.request('request_log_messages', 'warn');
   }
 
   write(bytes: Uint8Array): void {
@@ -91,6 +94,7 @@ export class MpvPlayer implements Player {
   }
 
   async observe(): Promise<SoundObservation | null> {
+    if (this.#child === null) return null;
     const beforeMs = performance.now();
     const seconds = await this.#property('audio-pts');
     const afterMs = performance.now();
@@ -129,6 +133,8 @@ export class MpvPlayer implements Player {
     try {
       return (await this.#ipc!.request('get_property', name)) ?? null;
     } catch (error) {
+      // Its socket closes a moment before its end is known, with the reason.
+      if (this.#ipc?.closed === true) await Promise.race([this.#gone, sleep(GONE_TIMEOUT_MS)]);
       if (this.#endReason !== null) throw new OutputUnavailableError(this.#endReason);
       if (/unavailable|not found/.test((error as Error).message)) return null;
       throw error;
@@ -139,7 +145,7 @@ export class MpvPlayer implements Player {
     if (this.#endReason !== null) throw new OutputUnavailableError(this.#endReason);
     if (performance.now() > deadlineMs)
       throw new OutputUnavailableError(`${this.#name} ${what}. ${this.#lastWords}`.trim());
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    await sleep(POLL_MS);
   }
 
   get #name(): string {

@@ -8,11 +8,18 @@ import type { Logger } from './types.ts';
 export interface OutputChoice {
   name: string;
   audible: boolean;
+  /** Runs by this machine's monotonic clock. */
+  clocked: boolean;
   make(): Player;
 }
 
 /** The player that always works. */
-export const SILENT_CHOICE: OutputChoice = { name: 'null', audible: false, make: () => new ClockedPlayer() };
+export const SILENT_CHOICE: OutputChoice = {
+  name: 'null',
+  audible: false,
+  clocked: true,
+  make: () => new ClockedPlayer(),
+};
 
 export function outputChoices(
   components: { log: Logger },
@@ -22,6 +29,7 @@ export function outputChoices(
   const mpv = (driver: string, device: string | null, name: string, audible = true): OutputChoice => ({
     name,
     audible,
+    clocked: false,
     make: () => new MpvPlayer(components, { driver, device, volume, env }),
   });
   switch (target.kind) {
@@ -30,7 +38,9 @@ export function outputChoices(
     case 'mpv-null':
       return [mpv('null', null, 'mpv-null', false)];
     case 'file':
-      return [{ name: outputName(target), audible: true, make: () => new FilePlayer({ path: target.path }) }];
+      return [
+        { name: outputName(target), audible: true, clocked: true, make: () => new FilePlayer({ path: target.path }) },
+      ];
     case 'auto':
       // ALSA first, also where PipeWire runs (through its ALSA plug-in): its clock reads 100 times steadier.
       return [mpv('alsa', null, 'alsa'), mpv('pipewire', null, 'pipewire')];

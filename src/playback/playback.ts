@@ -3,6 +3,7 @@ import { Deck } from './deck.ts';
 import { PlaybackInputError, PlayerMissingError } from './errors.ts';
 import { type OutputTarget, outputName, parseOutput } from './output-target.ts';
 import { type OutputChoice, outputChoices, SILENT_CHOICE } from './outputs.ts';
+import type { Player } from './player.ts';
 import { Timeline } from './timeline.ts';
 import {
   FRAMES_PER_MS,
@@ -123,7 +124,8 @@ class PlaybackRoom implements Playback {
       underruns: this.#totals.underruns + (now?.underruns ?? 0),
       restarts: this.#restarts,
       fillerMs: Math.round(this.#timeline.fillerFrames / FRAMES_PER_MS),
-      bufferedMs: heard === null ? 0 : Math.round(this.#timeline.supply(Math.floor(heard.position)) / FRAMES_PER_MS),
+      bufferedMs:
+        heard === null ? 0 : Math.round(this.#timeline.supply(Math.floor(heard.position)).frames / FRAMES_PER_MS),
       silent: this.#choice?.audible !== true,
       reason: this.#reason,
     };
@@ -165,7 +167,7 @@ class PlaybackRoom implements Playback {
     for (const choice of choices) {
       if (!this.#running) return null;
       const player = choice.make();
-      const deck = this.#newDeck(player);
+      const deck = this.#newDeck(player, choice.clocked);
       this.#opening = deck;
       try {
         await deck.open();
@@ -193,7 +195,7 @@ class PlaybackRoom implements Playback {
     return problems.join('; ');
   }
 
-  #newDeck(player: ReturnType<OutputChoice['make']>): Deck {
+  #newDeck(player: Player, clocked: boolean): Deck {
     const room = this;
     // A replaced timeline (stop, start) must not be held by an old deck.
     const programme = {
@@ -206,7 +208,7 @@ class PlaybackRoom implements Playback {
     const { clock, log } = this.#components;
     const deck: Deck = new Deck(
       { player, programme, clock, log },
-      { trimMs: this.#init.trimMs },
+      { trimMs: this.#init.trimMs, clocked },
       {
         playing: (playing) => this.#hear(playing),
         ended: (reason) => {
@@ -231,6 +233,7 @@ class PlaybackRoom implements Playback {
     this.#components.log.warn(`the player ended: ${reason}`);
     this.#restarts += 1;
     this.#reason = reason;
+    this.#retire();
     if (performance.now() - this.#liveSinceMs >= GOOD_LIFE_MS) this.#retryMs = RETRY_MIN_MS;
     await this.#connect([SILENT_CHOICE]);
     this.#retryLater();

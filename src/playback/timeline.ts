@@ -52,6 +52,15 @@ interface Voice {
   gain: number;
 }
 
+export interface Supply {
+  /** Decoded without a gap from the position on. */
+  frames: number;
+  /** Still to be sounded of the track. */
+  rest: number;
+  /** What is needed next does not come by waiting for the decoder: a segment is missing or damaged. */
+  starved: boolean;
+}
+
 export interface TimelineComponents {
   content: SegmentSource;
   filler(): PlayableTrack | null;
@@ -129,11 +138,17 @@ export class Timeline {
     this.#retire(dropped);
   }
 
-  /** Decoded frames of the slot's track from a position on, up to the end of what it sounds. */
-  supply(position: number): number {
+  /** How the slot's track at a position is supplied. */
+  supply(position: number): Supply {
     const entry = this.#entryAt(position);
-    if (entry === null || position >= entry.start + entry.sounding) return 0;
-    return Math.min(entry.reader.available(position - entry.start), entry.start + entry.sounding - position);
+    const rest = entry === null ? 0 : Math.max(0, entry.start + entry.sounding - position);
+    if (entry === null || rest === 0) return { frames: 0, rest, starved: false };
+    const { reader } = entry;
+    return {
+      frames: Math.min(rest, reader.available(position - entry.start)),
+      rest,
+      starved: reader.starved(position - entry.start),
+    };
   }
 
   /** Opens what is about to sound and closes what has. */
@@ -279,14 +294,18 @@ export class Timeline {
     if (old.slot !== slot || old.actual !== actual || old.reason !== why) this.#playing = { slot, actual, reason: why };
   }
 
-  /** A track that is about to be needed is missing, or there is none. */
+  /** The filler is needed here or soon. */
   #holeAhead(position: number): boolean {
+    return this.#isHole(position, position) || this.#isHole(position + OPEN_AHEAD_FRAMES, position);
+  }
+
+  /** Seen from a place, another (or the same) has nothing to sound. */
+  #isHole(position: number, from: number): boolean {
     const entry = this.#entryAt(position);
     if (entry === null) return true;
     const local = position - entry.start;
-    if (local < entry.sounding && entry.reader.stalled) return true;
-    const next = this.#entryAt(position + OPEN_AHEAD_FRAMES);
-    return next === null || (next !== entry && next.reader.stalled);
+    if (local >= entry.sounding) return entry.end - entry.start - entry.sounding > SILENT_REST_FRAMES;
+    return entry.reader.starved(Math.max(0, from - entry.start));
   }
 
   #retire(entries: Entry[]): void {

@@ -47,9 +47,11 @@ export class TrackReader {
     this.map = new TrackMap(init.track);
   }
 
-  /** A segment that is needed is not here. */
-  get stalled(): boolean {
-    return this.#missing !== null;
+  /** What is needed at (or soon after) a position does not come by waiting for the decoder. */
+  starved(position: number): boolean {
+    if (this.#missing !== null) return true;
+    const { start, end } = this.#window;
+    return position < start || (this.#ended && position >= end && end < this.map.frames);
   }
 
   /** Says where the track is (about to be) read; opens, moves on or restarts the decoder as needed. */
