@@ -43,7 +43,7 @@ export function check(configuration: Configuration): Verdict {
   const directory = mkdtempSync(join(tmpdir(), 'starling-model-'));
   try {
     execFileSync('spin', ['-a', ...definitions(configuration), MODEL], { cwd: directory });
-    const flags = ['-O2', '-DSAFETY', '-DCOLLAPSE', `-DMEMLIM=${MAX_MEMORY_MB}`];
+    const flags = ['-O1', '-DSAFETY', '-DCOLLAPSE', `-DMEMLIM=${MAX_MEMORY_MB}`];
     execFileSync('cc', [...flags, '-o', 'pan', 'pan.c'], { cwd: directory, stdio: 'pipe' });
     const output = execFileSync(join(directory, 'pan'), [`-m${MAX_DEPTH}`, '-w22', '-n'], {
       cwd: directory,
