@@ -47,6 +47,10 @@ export class ExpiringSet {
     if (oldest !== undefined) this.#endsMs.delete(oldest);
   }
 
+  delete(member: string): void {
+    this.#endsMs.delete(member);
+  }
+
   has(member: string, nowMs: number): boolean {
     const endMs = this.#endsMs.get(member);
     if (endMs === undefined) return false;

@@ -57,6 +57,8 @@ export interface ContentComponents {
 interface Job {
   promise: Promise<Uint8Array>;
   waiters: number;
+  /** More than one call has waited for it. */
+  shared: boolean;
   controller: AbortController;
 }
 
@@ -88,10 +90,10 @@ export class BlockContent implements Content {
     options.signal?.throwIfAborted();
     const maxBytes = Math.min(options.maxBytes, MAX_BLOCK_BYTES);
     const local = await readLocal(this.#components.blockstore, cid);
-    const bytes = local ?? (await this.#join(cid, options));
+    const { bytes, alone } = local === null ? await this.#join(cid, options) : { bytes: local, alone: false };
     if (bytes.length <= maxBytes) return bytes;
-    // what came over the network for this call and is too large does not stay
-    if (local === null) await this.#components.blockstore.delete(cid);
+    // what came over the network for this call only, and is too large for it, does not stay
+    if (alone) await this.#components.blockstore.delete(cid);
     throw new BlockTooLargeError(cidText, bytes.length, maxBytes);
   }
 
@@ -122,8 +124,13 @@ export class BlockContent implements Content {
   }
 
   async #isPinned(helia: Helia, cid: CID): Promise<boolean> {
-    for await (const _ of helia.pins.ls({ cid })) return true;
-    return false;
+    try {
+      await helia.pins.get(cid);
+      return true;
+    } catch (error) {
+      if ((error as Error).name === 'NotFoundError') return false;
+      throw error;
+    }
   }
 
   #helia(): Helia {
@@ -133,13 +140,15 @@ export class BlockContent implements Content {
   }
 
   /** Waits for the block; the fetch itself ends when nobody waits any more. */
-  async #join(cid: CID, options: FetchOptions): Promise<Uint8Array> {
+  async #join(cid: CID, options: FetchOptions): Promise<{ bytes: Uint8Array; alone: boolean }> {
     this.#helia();
     const key = cid.toString();
     const job = this.#jobs.get(key) ?? this.#begin(cid, key, options.providers ?? []);
     job.waiters += 1;
+    job.shared ||= job.waiters > 1;
     try {
-      return await orAborted(job.promise, options.signal);
+      const bytes = await orAborted(job.promise, options.signal);
+      return { bytes, alone: !job.shared };
     } finally {
       job.waiters -= 1;
       if (job.waiters === 0) job.controller.abort(new Error('nobody wants the block any more'));
@@ -152,7 +161,7 @@ export class BlockContent implements Content {
     const promise = this.#fetchInTurn(cid, providers, controller.signal).finally(() => {
       if (this.#jobs.get(key) === job) this.#jobs.delete(key);
     });
-    const job: Job = { promise, waiters: 0, controller };
+    const job: Job = { promise, waiters: 0, shared: false, controller };
     promise.catch(() => {});
     this.#jobs.set(key, job);
     // an abandoned job must not be joined by a later caller
@@ -174,26 +183,33 @@ export class BlockContent implements Content {
       if (!signal.aborted) counters.add('failedFetches');
       throw error;
     } finally {
-      this.#running -= 1;
-      this.#turns.shift()?.();
+      this.#passTurnOn();
     }
   }
 
   async #turn(signal: AbortSignal): Promise<void> {
-    if (this.#running >= MAX_PARALLEL_FETCHES) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#turns.push(resolve);
-      try {
-        await orAborted(promise, signal);
-      } catch (error) {
-        const at = this.#turns.indexOf(resolve);
-        // the turn may have come at the same moment: then it is passed on
-        if (at >= 0) this.#turns.splice(at, 1);
-        else this.#turns.shift()?.();
-        throw error;
-      }
+    if (this.#running < MAX_PARALLEL_FETCHES) {
+      this.#running += 1;
+      return;
     }
-    this.#running += 1;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#turns.push(resolve);
+    try {
+      await orAborted(promise, signal);
+    } catch (error) {
+      const at = this.#turns.indexOf(resolve);
+      if (at >= 0) this.#turns.splice(at, 1);
+      // the turn came at the same moment
+      else this.#passTurnOn();
+      throw error;
+    }
+  }
+
+  /** The next in line takes the place of the one that ends. */
+  #passTurnOn(): void {
+    const next = this.#turns.shift();
+    if (next === undefined) this.#running -= 1;
+    else next();
   }
 
   async #fetch(cid: CID, hinted: string[], signal: AbortSignal): Promise<Uint8Array> {

@@ -32,8 +32,8 @@ export const DIAL_TICK_MS = 500;
 /** A peer that has not said what it speaks this long after it connected is hung up on, and left alone for a moment. */
 export const IDENTIFY_GRACE_MS = 10_000;
 export const SILENT_PEER_MS = 15_000;
-/** How long a peer of another station is not talked to. It may be re-tuned, so not for ever. */
-export const FOREIGN_PEER_MS = 5 * 60_000;
+/** How long a peer of another station is not talked to. It may be tuned to ours soon; a handshake a minute costs little. */
+export const FOREIGN_PEER_MS = 60_000;
 /** How long a peer that floods is not talked to. */
 export const ABUSIVE_PEER_MS = 60_000;
 /** Peers remembered as foreign or abusive. */
@@ -59,6 +59,8 @@ export const SYNC_BURST = 64;
 export const SYNC_PER_SECOND = 8;
 /** Refusals, less the requests served, after which the peer is cut off: an honest one waits when it is told to. */
 export const SYNC_STRIKES = 64;
+/** Asking peers whose allowance is remembered: several times those that can be connected. */
+export const MAX_ASKERS = 1_024;
 /** A request must be here this soon after its stream: it is one small frame. */
 export const SYNC_READ_TIMEOUT_MS = 5_000;
 /** Time for the answer to be made and taken by a slow link. */

@@ -5,6 +5,7 @@ import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
 import type { SyncRequest, SyncResponse } from '../consensus/events.ts';
 import type { NodeId, SignedMessage, Topic } from '../consensus/messages.ts';
 import { BitswapSource, sweepServedWants } from './bitswap.ts';
+import { BoundedSet } from './bounded.ts';
 import { BlockContent } from './content.ts';
 import { Counters } from './counters.ts';
 import { Dialler, type Origin } from './dialler.ts';
@@ -17,6 +18,7 @@ import {
   ABUSIVE_PEER_MS,
   FOREIGN_PEER_MS,
   IDENTIFY_GRACE_MS,
+  MAX_SHUNNED_PEERS,
   MAX_SYNC_PER_PEER,
   SILENT_PEER_MS,
   STOP_TIMEOUT_MS,
@@ -60,6 +62,7 @@ class StationNetwork implements Network {
   readonly #privateKey;
   readonly #counters = new Counters();
   readonly #shunned: ShunnedPeers;
+  readonly #abusers = new BoundedSet(MAX_SHUNNED_PEERS);
   readonly #peerList: PeerList;
   readonly #sync: SyncStreams;
   readonly #time: TimeStreams;
@@ -305,7 +308,6 @@ class StationNetwork implements Network {
     const peer = peerId.toString();
     this.#endGrace(peer);
     this.#time.forget(peer);
-    this.#sync.forget(peer);
     this.#content.forget(peer);
     this.#exchange.forget(peer);
     if (this.#peerList.forget(peer)) this.#dialler.lost(peer);
@@ -331,6 +333,7 @@ class StationNetwork implements Network {
 
   #abusive(peer: string): void {
     this.#counters.add('abusivePeers');
+    this.#abusers.add(peer);
     this.#components.log.warn('a peer floods and is cut off', { peer, forMs: ABUSIVE_PEER_MS });
     this.#sendAway(peer, ABUSIVE_PEER_MS);
   }
@@ -345,6 +348,8 @@ class StationNetwork implements Network {
   }
 
   #found(peer: string, addresses: Multiaddr[], origin: Origin): void {
+    // a box that was of another station and now names ours has been re-tuned
+    if (origin === 'mdns' && !this.#abusers.has(peer)) this.#shunned.forgive(peer);
     if (this.#shunned.has(peer)) return;
     this.#dialler.found(peer, addresses, origin, this.nodeId > peer ? SECOND_DIALLER_DELAY_MS : 0);
   }

@@ -15,6 +15,10 @@ export class ShunnedPeers {
     this.#peers.add(peer, forMs, this.#nowMs());
   }
 
+  forgive(peer: string): void {
+    this.#peers.delete(peer);
+  }
+
   has(peer: string): boolean {
     return this.#peers.has(peer, this.#nowMs());
   }

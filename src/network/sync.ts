@@ -6,6 +6,7 @@ import { TokenBucket } from './bounded.ts';
 import type { CounterName, Counters } from './counters.ts';
 import { BadAnswerError, PeerUnreachableError, RequestTimeoutError } from './errors.ts';
 import {
+  MAX_ASKERS,
   MAX_SYNC_PER_PEER,
   MAX_SYNC_TOTAL,
   SYNC_ANSWER_TIMEOUT_MS,
@@ -88,11 +89,6 @@ export class SyncStreams {
     }
   }
 
-  /** Forgets a peer that is gone. */
-  forget(peer: string): void {
-    if (this.#askers.get(peer)?.open === 0) this.#askers.delete(peer);
-  }
-
   async #serveOne(stream: Stream, peer: string, asker: Asker): Promise<void> {
     const overLimit = this.#overLimit(asker);
     if (overLimit !== null) return this.#refuseAsker(stream, peer, asker, overLimit);
@@ -170,6 +166,8 @@ export class SyncStreams {
     const bucket = new TokenBucket(SYNC_BURST, SYNC_PER_SECOND, this.#components.monoNowMs());
     const asker = { bucket, open: 0, strikes: 0 };
     this.#askers.set(peer, asker);
+    // kept when the peer disconnects: coming back must not bring a new allowance
+    if (this.#askers.size > MAX_ASKERS) this.#askers.delete(this.#askers.keys().next().value!);
     return asker;
   }
 
