@@ -106,7 +106,6 @@ export async function makeBundle(root, options = {}) {
       target: 'node24',
       format: 'esm',
       mainFields: ['module', 'main'],
-      conditions: ['import', 'module', 'default'],
       banner: { js: BANNER },
       // White space and syntax only: names and lines stay fit for a stack trace in a bug report.
       minifyWhitespace: false,

@@ -1,7 +1,7 @@
 /** The npm packages: is what the lock file says what lies in node_modules, and if not, `npm ci`. */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { delimiter, join, sep } from 'node:path';
 import { Refusal } from './refusal.mjs';
 
@@ -65,7 +65,6 @@ function treeMatches(root) {
  * @param {string} root
  */
 export function treeIsReady(root) {
-  if (!existsSync(join(root, 'node_modules', '.package-lock.json'))) return false;
   const stamp = wantedStamp(root);
   if (readOrNull(stampPath(root)) === stamp) return true;
   // Installed by hand with npm: true all the same.
@@ -141,12 +140,22 @@ export async function installTree(root, say) {
 }
 
 /**
- * Checks that there will be a Node that can run this: the one that npm brought, or the machine's own.
+ * Makes sure that there is a Node that can run this: the one that npm brought, or the machine's own.
+ *
+ * npm 9 takes `.bin/node` away again when it drops the package of the other platform, which has a program of the same
+ * name: so the link is made here where it is missing.
  * @param {string} root
- * @throws {Refusal}
+ * @throws {Refusal} when there is none.
  */
-export function checkNode(root) {
-  if (existsSync(join(root, 'node_modules', '.bin', 'node'))) return;
+export function provideNode(root) {
+  const link = join(root, 'node_modules', '.bin', 'node');
+  const brought = join('..', `node-${process.platform}-${process.arch}`, 'bin', 'node');
+  if (existsSync(link)) return;
+  if (existsSync(join(root, 'node_modules', '.bin', brought))) {
+    rmSync(link, { force: true });
+    symlinkSync(brought, link);
+    return;
+  }
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
   if (major > LEAST_NODE[0] || (major === LEAST_NODE[0] && minor >= LEAST_NODE[1])) return;
   throw new Refusal(

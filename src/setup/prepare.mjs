@@ -11,7 +11,7 @@ import { mkdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundleIsReady, makeBundle } from './bundle.mjs';
-import { checkNode, installTree, treeIsReady } from './npm-tree.mjs';
+import { installTree, provideNode, treeIsReady } from './npm-tree.mjs';
 import { installPackages, missingPackages } from './programs.mjs';
 import { Refusal } from './refusal.mjs';
 
@@ -35,7 +35,7 @@ function isReady(purpose) {
 async function prepare(purpose) {
   await installPackages(missingPackages(purpose), say);
   if (!treeIsReady(ROOT)) await installTree(ROOT, say);
-  checkNode(ROOT);
+  provideNode(ROOT);
   if (!bundleIsReady(ROOT)) {
     const { bytes } = await makeBundle(ROOT);
     say(`Made dist/starling.mjs (${(bytes / 1e6).toFixed(1)} MB)`);
@@ -66,7 +66,10 @@ async function main() {
     await prepare(purpose);
     return 0;
   }
-  if (isReady(purpose)) return 0;
+  if (isReady(purpose)) {
+    provideNode(ROOT);
+    return 0;
+  }
   mkdirSync(join(ROOT, 'dist'), { recursive: true });
   let code = await underLock(purpose, false);
   if (code === LOCK_IS_TAKEN) {

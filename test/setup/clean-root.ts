@@ -16,7 +16,6 @@ import { parseArgs } from 'node:util';
 const PROJECT = resolve(import.meta.dirname, '../..');
 /** In the root; with a space, because homes have them. */
 const CLONE = '/srv/my radio';
-const USER = 'listener';
 const START_WITHIN_MS = 15 * 60_000;
 const TEST_WITHIN_MS = 45 * 60_000;
 /** A prepared start may take this long until its version is told; npm itself takes most of it. */
@@ -28,6 +27,13 @@ mount -t proc proc "$1/proc"
 mount -t sysfs sysfs "$1/sys" 2>/dev/null || true
 mount -t tmpfs tmpfs "$1/dev/shm" 2>/dev/null || true
 exec chroot "$1" /bin/sh -c "$2"
+`;
+
+/** As minimal a root as this has no useradd. */
+const ADD_USER = `
+echo listener:x:1000:1000::/home/listener:/bin/sh >> /etc/passwd
+echo listener:x:1000: >> /etc/group
+mkdir -p /home/listener && chown -R 1000:1000 /home/listener "${CLONE}"
 `;
 
 interface Step {
@@ -116,7 +122,8 @@ class CleanRoot {
 
 /** The command as a user without rights, in the clone. */
 function asUser(command: string): string {
-  return `su -s /bin/sh ${USER} -c 'cd "${CLONE}" && ${command}'`;
+  const user = 'setpriv --reuid 1000 --regid 1000 --clear-groups env HOME=/home/listener USER=listener sh -c';
+  return `cd "${CLONE}" && ${user} '${command}'`;
 }
 
 async function freePort(): Promise<number> {
@@ -149,7 +156,7 @@ async function untilItPlays(port: number, ended: () => boolean): Promise<Status>
 async function startAndListen(root: CleanRoot): Promise<string> {
   const port = await freePort();
   const command = `npm start -- --output null --http 127.0.0.1:${port} --deploy-after 1 --no-mdns --listen /ip4/127.0.0.1/tcp/0`;
-  const stop = `${command} & pid=$!; read stop; kill -TERM $pid; wait $pid`;
+  const stop = `exec 3<&0; ${command} & pid=$!; { read stop <&3; kill -TERM $pid; } & wait $pid`;
   const { child, output, ended } = root.enter(asUser(stop));
   let isOver = false;
   ended.then(() => {
@@ -212,7 +219,7 @@ async function main(): Promise<number> {
   try {
     const made = await step(`a minimal Debian ${values.suite} with git, nodejs and npm`, () => {
       if (values.root === undefined) return makeRoot(root.path, values.suite);
-      cpSync(values.root, root.path, { recursive: true, verbatimSymlinks: true, preserveTimestamps: true });
+      execFileSync('cp', ['--archive', values.root, root.path]);
       return `copied from ${values.root}`;
     });
     if (!made) return 1;
@@ -221,7 +228,7 @@ async function main(): Promise<number> {
       cpSync('/etc/ssl/certs/ca-certificates.crt', join(root.path, 'etc/ssl/certs/ca-certificates.crt'));
       cpSync('/etc/resolv.conf', join(root.path, 'etc/resolv.conf'));
       execFileSync('git', ['clone', '--quiet', '--no-local', PROJECT, join(root.path, CLONE)]);
-      await root.run(`useradd --create-home ${USER} && chown -R ${USER}: "${CLONE}"`, 60_000);
+      await root.run(ADD_USER, 60_000);
       const versions = await root.run('for tool in node npm git; do $tool --version; done', 60_000);
       if (existsSync(join(root.path, 'usr/bin/ffmpeg'))) throw new Error('ffmpeg is there already');
       return versions.trim().replaceAll('\n', ', ');

@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -93,6 +93,18 @@ describe('npm packages and bundle', () => {
     checkout.set('npm-sleeps', '0');
     expect((await checkout.prepare()).code).toBe(0);
     expect(checkout.calls()).toHaveLength(1);
+  });
+
+  it('bring a Node, linked where npm scripts look for it', async () => {
+    const brought = join(checkout.root, 'node_modules', `node-${process.platform}-${process.arch}`, 'bin');
+    mkdirSync(brought, { recursive: true });
+    symlinkSync(process.execPath, join(brought, 'node'));
+    expect((await checkout.prepare()).code).toBe(0);
+    const link = join(checkout.root, 'node_modules/.bin/node');
+    expect(realpathSync(link)).toBe(realpathSync(process.execPath));
+    rmSync(link);
+    expect(await checkout.prepare()).toEqual({ code: 0, stdout: '', stderr: '' });
+    expect(realpathSync(link)).toBe(realpathSync(process.execPath));
   });
 
   it('refuse an unknown purpose', async () => {
