@@ -1,11 +1,12 @@
 /** What a proposal is worth: a function of the log it stands on and of its own bytes, and of nothing else. */
 
+import { bodyName } from './canonical.ts';
 import { drawInput, ticketOf } from './draw.ts';
 import type { ConsensusCrypto } from './events.ts';
 import { bytesToHex, concatBytes, hashValue, sha256 } from './hash.ts';
 import type { Appraisal, FoldMemo, Link, LogState } from './link.ts';
 import { admits } from './log.ts';
-import type { NodeId, Op, Proposal, ProposalReport, Signed } from './messages.ts';
+import type { Body, NodeId, Op, Proposal, ProposalReport, Signed } from './messages.ts';
 import type { Rules } from './rules.ts';
 import { verifySigned } from './signed.ts';
 
@@ -71,7 +72,7 @@ function examine(judge: Judge, basis: Link, body: Proposal): Appraisal {
   const slot = body.target_slot;
   const cause = causeAgainst(log, body);
   if (cause !== null) return refused(cause);
-  if (body.ops.length > MAX_OPS_PER_PROPOSAL) return refused('ops', true);
+  if (body.ops.length > MAX_OPS_PER_PROPOSAL || hashValue(body.ops) !== body.ops_root) return refused('ops', true);
   const input = drawInput(judge.stationId, slot, basis.record.beacon);
   const entry = log.roster.entries.get(body.node_id)!;
   const output = judge.crypto.vrfVerify(entry.vrf_key, input, body.vrf_proof);
@@ -133,11 +134,11 @@ export function lowestTicket(base: string, output: Uint8Array, weight: number): 
   return lowest;
 }
 
-/** Hash of a body's canonical bytes, kept. */
-export function bodyHash(memo: FoldMemo, body: object): string {
+/** Hash of what a body's author signs, kept: names the body. */
+export function bodyHash(memo: FoldMemo, body: Body): string {
   const known = memo.bodyHashes.get(body);
   if (known !== undefined) return known;
-  const hash = hashValue(body);
+  const hash = bodyName(body);
   memo.bodyHashes.set(body, hash);
   return hash;
 }

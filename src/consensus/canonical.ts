@@ -75,9 +75,23 @@ export function decodeSync(what: 'request' | 'response', bytes: Uint8Array): Syn
   return readResponse(decodeCanonical(bytes, MAX_SYNC_RESPONSE_BYTES));
 }
 
-/** What the author signs: domain and type, a zero byte, the station's 32 bytes, the body's canonical bytes. */
+/**
+ * What the author signs: domain and type, a zero byte, the station's 32 bytes, the body's canonical bytes. Of a PROPOSAL
+ * without its `ops`, for which `ops_root` stands.
+ */
 export function signingBytes(station: string, body: Signable): Uint8Array {
-  return concatBytes(utf8ToBytes(`${SIGN_DOMAIN}${body.type}\0`), hexToBytes(station), encodeCbor(body));
+  return concatBytes(utf8ToBytes(`${SIGN_DOMAIN}${body.type}\0`), hexToBytes(station), encodeCbor(signedPart(body)));
+}
+
+function signedPart(body: Signable): object {
+  if (body.type !== 'PROPOSAL') return body;
+  const { ops: _, ...rest } = body;
+  return rest;
+}
+
+/** SHA-256 of what the author signs, 64 hex digits: names a body, however it was relayed or put in evidence. */
+export function bodyName(body: Signable): string {
+  return sha256Hex(signingBytes(body.station, body));
 }
 
 /** Signs a body for the station that it names. */

@@ -1,20 +1,20 @@
 /** Growing and replacing the log this node stands on, with what has to reach the disk for it. */
 
-import { bodyHash } from './appraise.ts';
 import { packLink } from './checkpoint.ts';
 import type { Persisted, ScheduledTrack } from './events.ts';
 import type { Link } from './link.ts';
 import type { RecordHash } from './messages.ts';
+import { dropStaleOps } from './pending.ts';
 import { openSettling, ownersOf, takeProposal } from './settle.ts';
 import type { Chain, ConsensusState, Settling, Turn } from './state.ts';
-import { endOf, headOf, isOnChain, linkAt } from './state.ts';
+import { endOf, isOnChain, linkAt } from './state.ts';
 
 /** Records kept: over a day of music, so that a partition of a night still finds its fork point. */
 export const LINKS_KEPT = 576;
 /** Records dropped at once, so that the base on disk is rewritten seldom. */
 const LINKS_DROPPED_AT_ONCE = 64;
 /** Verified records off our chain that are kept: a few branches of some length. */
-export const MAX_BRANCH_LINKS = 2_048;
+export const MAX_BRANCH_LINKS = 512;
 
 /** Newest records among which the playing one and the queue are. */
 const QUEUE_LINKS = 16;
@@ -106,20 +106,13 @@ export function rememberBranch(state: ConsensusState, link: Link): void {
 function afterGrowth(turn: Turn): void {
   const { state } = turn;
   openSettling(state);
-  dropSettledOps(state);
+  dropStaleOps(turn);
   state.dueMs = 0;
   const early = state.early;
   state.early = [];
   for (const signed of early) {
     if (takeProposal(turn, signed, false).kind === 'early') state.early.push(signed);
   }
-}
-
-/** Operations that are in the log, or that it made pointless, need no carrying. */
-function dropSettledOps(state: ConsensusState): void {
-  const head = headOf(state.chain!);
-  const logged = head.record.proposal?.body.ops ?? [];
-  for (const op of logged) state.pendingOps.delete(bodyHash(state.memo, op.body));
 }
 
 /** A link by its hash, on our chain or beside it. */
@@ -144,9 +137,22 @@ export function pathFromChain(state: ConsensusState, tip: Link): { forkSlot: num
 export function announce(turn: Turn, link: Link, settling: Settling | undefined): void {
   const { slot, start_ms: startMs, duration_ms: durationMs, proposal } = link.record;
   const track = trackWithOwners(link, proposal === null ? undefined : settling);
-  if (track !== null) turn.effects.push({ type: 'fetch', slot, track, neededAtMs: startMs, final: true });
+  if (track !== null) {
+    turn.effects.push({ type: 'fetch', slot, track, neededAtMs: startMs, final: true });
+    if (track.owners[0] !== turn.state.crypto.nodeId) noteFetch(turn, slot);
+  }
   // While a track of the log that was left still sounds, the player waits with the new one.
   if (turn.state.crossing === null) turn.effects.push({ type: 'schedule', slot, track, startMs, durationMs });
+}
+
+/** Fetches timed at once: the queue. */
+const MAX_FETCHES = 16;
+
+function noteFetch(turn: Turn, slot: number): void {
+  const { fetching } = turn.state;
+  if (fetching.has(slot)) return;
+  if (fetching.size >= MAX_FETCHES) fetching.delete(fetching.keys().next().value!);
+  fetching.set(slot, turn.monoMs);
 }
 
 function trackWithOwners(link: Link, settling: Settling | undefined): ScheduledTrack | null {

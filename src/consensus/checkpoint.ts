@@ -91,6 +91,8 @@ function unpackLog(packed: Packed, rulesText: string): LogState {
     ),
     history: rows('history').map(unpackHistory),
     heads: packed.heads as string[],
+    lookahead: packed.lookahead as number,
+    fetches: packed.fetches as number[],
   });
 }
 

@@ -21,7 +21,10 @@ export function decideDue(turn: Turn): void {
   while (state.chain !== null) {
     const settling = state.settling.get(headOf(state.chain).record.slot + 1);
     if (settling === undefined || turn.nowMs < settling.phases.decideMs) return;
-    if (!isPresent(state, settling) && turn.nowMs < lateAtMs(state, settling)) return;
+    if (!isPresent(state, settling) && turn.nowMs < lateAtMs(state, settling)) {
+      state.wantsRecords = true;
+      return;
+    }
     if (!isPresent(state, settling)) count(state, 'decidedLate');
     decide(turn, settling);
   }
@@ -71,7 +74,8 @@ export function fetchLikely(turn: Turn): void {
   if (state.chain === null) return;
   const parent = headOf(state.chain);
   for (const settling of state.settling.values()) {
-    if (turn.nowMs < settling.phases.t1Ms) continue;
+    if (!settling.changed || turn.nowMs < settling.phases.t1Ms) continue;
+    settling.changed = false;
     const winner = chooseWinner(settling, parent);
     const manifest = winner?.signed.body.segments[0] ?? null;
     if (winner === null || manifest === null || manifest === settling.likely) continue;

@@ -1,5 +1,5 @@
 /** Two statements under one key that cannot both be honest. Pure; signatures have been checked with the operation. */
-import { hashValue } from './hash.ts';
+import { bodyName } from './canonical.ts';
 import type { LogState } from './link.ts';
 import type { EvidenceOp, Proposal, StateMessage } from './messages.ts';
 
@@ -27,7 +27,7 @@ const isRecent = (slot: number, log: Log): boolean => slot <= log.slot + 8 && sl
 function doubleProposal(a: Proposal | StateMessage, b: Proposal | StateMessage, log: Log): number | null {
   if (a.type !== 'PROPOSAL' || b.type !== 'PROPOSAL') return null;
   if (a.target_slot !== b.target_slot || a.prev !== b.prev || !onThisLog(a, log)) return null;
-  return hashValue(a) === hashValue(b) ? null : a.target_slot;
+  return bodyName(a) === bodyName(b) ? null : a.target_slot;
 }
 
 function doubleState(a: Proposal | StateMessage, b: Proposal | StateMessage, log: Log): number | null {

@@ -1,9 +1,8 @@
 /** STATE: what everybody does, once an epoch; and the operations that wait for a winner to carry them. */
-import { bodyHash } from './appraise.ts';
 import { smallHash } from './hash.ts';
 import type { EvidenceOp, JoinOp, Op, Proposal, Signed, StateMessage } from './messages.ts';
 import { playbackReport } from './moderation.ts';
-import { isPointless } from './propose.ts';
+import { addOp, isPointless } from './pending.ts';
 import { signBody, verifySigned } from './signed.ts';
 import type { ConsensusState, Turn } from './state.ts';
 import { count, headOf, playingLink, rulesNow } from './state.ts';
@@ -13,8 +12,6 @@ export const MAX_STRANGERS = 64;
 /** Time domains other than ours that are watched, and voices in each. */
 export const MAX_FOREIGN_GENESES = 8;
 export const MAX_FOREIGN_VOICES = 256;
-/** Operations waiting to be carried: a flock of 50 that boots at once, and some evidence. */
-export const MAX_PENDING_OPS = 256;
 /** A JOIN that no winner carried is signed anew after this time; the wire drops repeated bytes. */
 const JOIN_AGAIN_MS = 20_000;
 /** Own voice is spread over this share of an epoch, so that a flock does not speak in one instant. */
@@ -97,7 +94,10 @@ export function hear(turn: Turn, signed: Signed<StateMessage>): Heeded {
   if (Math.abs(body.epoch - epoch) > log.rules.state_fresh_epochs) return 'ignore';
   const known = state.heard.get(body.node_id);
   if (known === undefined && !mayBeHeard(state, body.node_id)) return 'ignore';
-  if (known !== undefined && known.state.body.epoch >= body.epoch) return hearAgain(turn, known.state, signed);
+  // An epoch out of reach is from before the clock, or the rule of its length, was changed.
+  const comparable =
+    known !== undefined && Math.abs(known.state.body.epoch - epoch) <= 2 * log.rules.state_fresh_epochs;
+  if (comparable && known.state.body.epoch >= body.epoch) return hearAgain(turn, known.state, signed);
   state.heard.set(body.node_id, { state: signed, monoMs: turn.monoMs, mutedUntil: known?.mutedUntil ?? -1 });
   return 'accept';
 }
@@ -151,41 +151,20 @@ export function accuse(
 ): void {
   const { state } = turn;
   if (state.chain === null || accused === state.crypto.nodeId) return;
-  const bare = <B>({ body, sig }: Signed<B>): Signed<B> => ({ body, sig });
-  const halves = { first: bare(first), second: bare(second) };
+  const halves = { first: bareStatement(first), second: bareStatement(second) };
   const op = signBody<EvidenceOp>(state, { type: 'EVIDENCE', ...ownOpBase(turn), kind, accused, ...halves });
+  // Whoever saw it too carries it as well: it needs no gossip of its own.
   addOp(turn, op);
-  turn.effects.push({ type: 'publish', topic: 'op', message: op });
+}
+
+/** A statement as evidence carries it: what its author signed, and no more. */
+export function bareStatement({ body, sig }: Signed<Proposal | StateMessage>): Signed<Proposal | StateMessage> {
+  return { body: body.type === 'PROPOSAL' ? { ...body, ops: [] } : body, sig };
 }
 
 export function ownOpBase(turn: Turn): { v: 1; station: string; node_id: string; timestamp: number } {
   const { state } = turn;
   return { v: 1, station: state.stationId, node_id: state.crypto.nodeId, timestamp: turn.nowMs };
-}
-
-/** Keeps an operation until a winner carries it. False: it is known, pointless, or there is no room. */
-export function addOp(turn: Turn, signed: Signed<Op>): boolean {
-  const { state } = turn;
-  if (state.chain === null || isPointless(signed.body, headOf(state.chain).log)) return false;
-  const hash = bodyHash(state.memo, signed.body);
-  if (state.pendingOps.has(hash)) return false;
-  for (const [key, op] of state.pendingOps) {
-    if (op.body.type !== signed.body.type || op.body.node_id !== signed.body.node_id) continue;
-    if (supersedes(signed.body, op.body)) state.pendingOps.delete(key);
-    else if (supersedes(op.body, signed.body)) return false;
-  }
-  if (state.pendingOps.size >= MAX_PENDING_OPS) return false;
-  state.pendingOps.set(hash, signed);
-  return true;
-}
-
-/** A newer word on the same matter replaces the older one. */
-function supersedes(a: Op, b: Op): boolean {
-  if (a.timestamp <= b.timestamp) return false;
-  if (a.type === 'JOIN' || a.type === 'LEAVE' || a.type === 'SUBJECT') return true;
-  if (a.type === 'VOTE' && b.type === 'VOTE') return a.subject === b.subject;
-  if (a.type === 'LIKE' && b.type === 'LIKE') return a.track_hash === b.track_hash;
-  return a.type === 'EVIDENCE' && b.type === 'EVIDENCE' && a.accused === b.accused && a.kind === b.kind;
 }
 
 /** Asks to be taken into the roster until the log says so, and again when the entry grows old. */
@@ -195,7 +174,7 @@ export function joinDue(turn: Turn): void {
   const said = state.joinSaidMonoMs;
   if (said !== null && turn.monoMs - said < JOIN_AGAIN_MS) return;
   const body: JoinOp = { type: 'JOIN', ...ownOpBase(turn), vrf_key: state.crypto.vrfKey, name: state.nodeName };
-  if (isPointless(body, headOf(state.chain).log)) return;
+  if (isPointless(state, body, headOf(state.chain).log)) return;
   state.joinSaidMonoMs = turn.monoMs;
   const signed = signBody(state, body);
   addOp(turn, signed);

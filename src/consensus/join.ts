@@ -142,6 +142,7 @@ function becomeMember(turn: Turn): void {
   const { state } = turn;
   state.joining = null;
   state.presentSinceMs = turn.nowMs;
+  state.choreEpoch = -1;
   state.joinSaidMonoMs = null;
   setPhase(turn, 'member');
   announceFrom(turn, turn.nowMs);

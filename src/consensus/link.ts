@@ -78,6 +78,10 @@ export interface LogState {
   readonly history: readonly HistoryEntry[];
   /** Hashes of the newest records before this one, oldest first: what evidence may refer to. */
   readonly heads: readonly RecordHash[];
+  /** Slots that the programme is proposed ahead, from the next basis on. */
+  readonly lookahead: number;
+  /** `fetch_ms` of the newest winners, oldest first. */
+  readonly fetches: readonly number[];
   readonly hash: string;
 }
 

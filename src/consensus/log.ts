@@ -16,9 +16,15 @@ import { MAX_MEMO_LINKS } from './link.ts';
 import type { Bootstrap, NodeId, Proposal, Signed } from './messages.ts';
 import { applyOps } from './ops.ts';
 import { parseRules, type Rules, rulesHash } from './rules.ts';
+import { LOOKAHEAD } from './timeline.ts';
 
 /** Record hashes kept in the log state: how far back evidence may refer. */
 const HEADS_KEPT = 16;
+
+/** Reports of fetching times that count: a few liars cannot move their median. */
+const FETCHES_KEPT = 9;
+/** A track that takes this long to arrive wants one slot more of lookahead. */
+export const FETCH_STEP_MS = 120_000;
 
 const rosterHash = (entries: ReadonlyMap<NodeId, RosterEntry>): string =>
   hashValue([...entries.values()].sort((a, b) => (a.node_id < b.node_id ? -1 : 1)).map(packRosterEntry));
@@ -57,6 +63,8 @@ export function packLog(log: Omit<LogState, 'hash'>, roster: unknown): Record<st
     likes: byKey(log.likes).map(([hash, like]) => [hash, like.slot, [...like.nodes]]),
     history: log.history.map((h) => [h.slot, packTrack(h.track), h.genre, h.explicit, h.winner]),
     heads: [...log.heads],
+    lookahead: log.lookahead,
+    fetches: [...log.fetches],
   };
 }
 
@@ -119,6 +127,8 @@ export function bootstrapLinks(bootstrap: Bootstrap): Link[] {
     likes: new Map(),
     history: [],
     heads: [],
+    lookahead: LOOKAHEAD,
+    fetches: [],
   };
   const links: Link[] = [];
   let prev = genesis;
@@ -192,7 +202,9 @@ function fold(parent: Link, winner: Winner | null): Link {
   const ops = winner === null ? [] : winner.signed.body.ops;
   const applied = applyOps({ ...before, slot, heads: pushHead(before.heads, parent.hash) }, ops, startMs);
   const history = entry === null ? applied.history : remember(applied.history, entry, applied.rules);
-  const log = sealLog({ ...applied, history });
+  const fetches =
+    winner === null ? applied.fetches : [...applied.fetches, winner.signed.body.fetch_ms].slice(-FETCHES_KEPT);
+  const log = sealLog({ ...applied, history, fetches, lookahead: nextLookahead(applied, fetches) });
   const record: SlotRecord = {
     slot,
     prev: parent.hash,
@@ -210,6 +222,17 @@ function fold(parent: Link, winner: Winner | null): Link {
     log,
     output: winner?.output ?? null,
   };
+}
+
+/**
+ * How far ahead to propose: the model's five, and one slot more for every `FETCH_STEP_MS` that tracks take to arrive (the
+ * median of what the last winners report), up to `lookahead_max`. It moves by one slot a record.
+ */
+function nextLookahead(log: Pick<LogState, 'lookahead' | 'rules'>, fetches: readonly number[]): number {
+  const sorted = [...fetches].sort((a, b) => a - b);
+  const median = sorted[Math.floor(sorted.length / 2)] ?? 0;
+  const wanted = Math.min(log.rules.lookahead_max, LOOKAHEAD + Math.floor(median / FETCH_STEP_MS));
+  return log.lookahead + Math.sign(wanted - log.lookahead);
 }
 
 function winnerEntry(slot: number, body: Proposal): HistoryEntry {

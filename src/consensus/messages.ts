@@ -77,7 +77,14 @@ export interface Proposal extends BodyBase {
   /** RFC 9381 proof, 80 bytes; its output is the ticket. */
   vrf_proof: Uint8Array;
   report: ProposalReport;
-  /** Operations that enter the log if this proposal wins. */
+  /** How long the newest track of another node took to arrive here, whole; 0: none yet. */
+  fetch_ms: number;
+  /** SHA-256 of the canonical bytes of `ops`: signed in their place. */
+  ops_root: string;
+  /**
+   * Operations that enter the log if this proposal wins. Left out of what is signed, so that evidence need not carry
+   * them: in evidence the list is empty.
+   */
   ops: Signed<Op>[];
 }
 

@@ -1,6 +1,8 @@
 /** What operations do to the log state. Pure: an operation that does not apply is passed over, by everybody alike. */
+
+import { bodyName } from './canonical.ts';
 import { checkEvidence } from './evidence.ts';
-import { hashValue } from './hash.ts';
+import { hashText, hashValue } from './hash.ts';
 import type { LogState, RosterEntry, Subject } from './link.ts';
 import { makeRoster } from './log.ts';
 import type { EvidenceOp, JoinOp, LikeOp, NodeId, Op, Signed, SubjectOp, VoteOp } from './messages.ts';
@@ -91,9 +93,14 @@ function applyJoin(draft: Draft, op: JoinOp): void {
   else changeRoster(draft, (entries) => entries.set(op.node_id, entry));
 }
 
-/** On a station by invitation a JOIN opens a motion whose subject is the node's id; a majority's VOTEs carry it. */
+/** On a station by invitation a JOIN opens a motion to admit its node; a majority's VOTEs carry it. */
 function openAdmission(draft: Draft, entry: RosterEntry): void {
-  openSubject(draft, entry.node_id, { rules: null, admit: entry });
+  openSubject(draft, admissionId(entry.node_id), { rules: null, admit: entry });
+}
+
+/** What a VOTE names as its subject to admit a node. */
+export function admissionId(nodeId: NodeId): string {
+  return hashText(`admit/${nodeId}`);
 }
 
 function openSubject(draft: Draft, id: string, motion: Pick<Subject, 'rules' | 'admit'>): void {
@@ -116,7 +123,7 @@ function closeSubject(draft: Draft, id: string): void {
 
 function applySubject(draft: Draft, op: SubjectOp): void {
   if (!draft.roster.entries.has(op.node_id) || readRules(op.rules) === null) return;
-  openSubject(draft, hashValue(op), { rules: op.rules, admit: null });
+  openSubject(draft, bodyName(op), { rules: op.rules, admit: null });
 }
 
 function readRules(text: string): Rules | null {

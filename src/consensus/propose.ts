@@ -1,25 +1,23 @@
 /** Proposing: one own track for the slot five ahead, once, right when its round opens. */
-import { appraise, isEligible, MAX_OPS_PER_PROPOSAL, reportBars } from './appraise.ts';
+import { appraise, isEligible, reportBars } from './appraise.ts';
 import { drawInput } from './draw.ts';
 import type { TrackOffer } from './events.ts';
-import { smallHash } from './hash.ts';
-import type { LogState } from './link.ts';
+import { hashValue, smallHash } from './hash.ts';
+import { MAX_DURATION_MS } from './limits.ts';
 import { admits } from './log.ts';
-import type { Op, Proposal, ProposalReport, Signed } from './messages.ts';
+import type { Proposal, ProposalReport, Signed } from './messages.ts';
 import { makeReport } from './moderation.ts';
+import { opsFor } from './pending.ts';
 import { takeProposal } from './settle.ts';
 import { signBody } from './signed.ts';
 import type { ConsensusState, Settling, Turn } from './state.ts';
-import { count, headOf } from './state.ts';
-import { LOOKAHEAD } from './timeline.ts';
+import { count, headOf, playingLink } from './state.ts';
 
 const NEVER_PLAYED = Number.MIN_SAFE_INTEGER;
 /** Proposals of a flock spread over this time, so that they do not all meet in one instant. */
 const MAX_JITTER_MS = 1_000;
 /** Own proposals kept beyond their slot: a node that crosses back to a branch must find what it signed there. */
 const OWN_KEPT_SLOTS = 32;
-/** Bytes of operations that one proposal carries at most; keeps it well inside the wire's limit. */
-const MAX_OPS_BYTES = 12_000;
 
 /** Station time at which this node proposes for a slot. */
 export function proposeAtMs(state: ConsensusState, settling: Settling): number {
@@ -51,7 +49,7 @@ function propose(turn: Turn, settling: Settling): void {
     return;
   }
   if (!isEligible(settling.basis.log, state.crypto.nodeId, settling.slot)) return;
-  const report = makeReport(state, settling.slot - LOOKAHEAD, turn.nowMs);
+  const report = makeReport(state, playingLink(state.chain!, turn.nowMs)?.record.slot ?? 0, turn.nowMs);
   if (reportBars(settling.basis.log.rules, report, settling.slot)) {
     turn.effects.push({ type: 'indicate', indication: { kind: 'satOut', slot: settling.slot, why: 'diverged' } });
     return;
@@ -87,6 +85,7 @@ function chooseBody(turn: Turn, settling: Settling, report: ProposalReport): Pro
   const { basis, slot } = settling;
   const offer = chooseOffer(state, settling);
   if (offer === null) return null;
+  const ops = opsFor(state, headOf(state.chain!).log);
   return {
     type: 'PROPOSAL',
     v: 1,
@@ -106,7 +105,9 @@ function chooseBody(turn: Turn, settling: Settling, report: ProposalReport): Pro
     rules_hash: basis.log.rulesHash,
     vrf_proof: state.crypto.vrfProve(drawInput(state.stationId, slot, basis.record.beacon)),
     report,
-    ops: opsFor(state, headOf(state.chain!).log),
+    fetch_ms: Math.min(state.fetchMs, MAX_DURATION_MS),
+    ops_root: hashValue(ops),
+    ops,
   };
 }
 
@@ -135,33 +136,4 @@ function openTracks(state: ConsensusState): Set<string> {
     for (const value of settling.values.values()) tracks.add(value.message.body.track_hash);
   }
   return tracks;
-}
-
-/** Pending operations that would still change the log, oldest first, up to what a proposal carries. */
-function opsFor(state: ConsensusState, log: LogState): Signed<Op>[] {
-  const chosen: Signed<Op>[] = [];
-  let bytes = 0;
-  for (const op of state.pendingOps.values()) {
-    if (chosen.length >= MAX_OPS_PER_PROPOSAL) break;
-    if (isPointless(op.body, log)) continue;
-    bytes += sizeOf(op);
-    if (bytes > MAX_OPS_BYTES) break;
-    chosen.push(op);
-  }
-  return chosen;
-}
-
-export function isPointless(op: Op, log: LogState): boolean {
-  if (op.type === 'LEAVE') return !log.roster.entries.has(op.node_id);
-  if (op.type !== 'JOIN') return false;
-  const entry = log.roster.entries.get(op.node_id);
-  if (entry === undefined) return false;
-  const sameKey = entry.vrf_key.every((byte, i) => byte === op.vrf_key[i]);
-  return sameKey && log.slot - entry.renewed < Math.floor(log.rules.roster_ttl_slots / 2);
-}
-
-/** Rough size on the wire; an evidence carries two whole messages. */
-function sizeOf(op: Signed<Op>): number {
-  if (op.body.type === 'EVIDENCE') return 6_000;
-  return op.body.type === 'SUBJECT' ? 400 + op.body.rules.length : 400;
 }

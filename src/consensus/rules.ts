@@ -72,6 +72,8 @@ export interface Rules {
   uptime_weight_max: number;
   /** Most sub-tickets that listeners' likes earn; 1: likes do not weigh. */
   like_weight_max: number;
+  /** Most slots that the programme is decided ahead; above the model's 5 it grows while tracks take long to arrive. */
+  lookahead_max: number;
   /** Popular tracks that each node keeps beyond its own need. */
   cross_seed: number;
 }
@@ -113,6 +115,7 @@ const NUMBERS: Record<Exclude<NumericRule, 'v'>, { least: number; most: number; 
   roster_ttl_slots: { least: 20, most: 100_000, usual: 1_000 },
   uptime_weight_max: { least: 1, most: 16, usual: 1 },
   like_weight_max: { least: 1, most: 16, usual: 1 },
+  lookahead_max: { least: 5, most: 8, usual: 5 },
   cross_seed: { least: 0, most: 64, usual: 0 },
 };
 
@@ -136,7 +139,7 @@ export const DEFAULT_RULES: Rules = {
 export const FAST_RULES: Rules = {
   ...DEFAULT_RULES,
   min_track_ms: 8_000,
-  delta_ms: 500,
+  delta_ms: 1_000,
   repeat_slots: 6,
   open_slot_ms: 12_000,
   state_epoch_ms: 1_000,

@@ -10,7 +10,7 @@ import type { Endorsement, Proposal, Signed } from './messages.ts';
 import { endorse, validEndorsers } from './signed.ts';
 import type { Candidate, ConsensusState, Settling, Turn, Value } from './state.ts';
 import { count, headOf, linkAt } from './state.ts';
-import { BASIS, LOOKAHEAD, phasesOf, roundsOf } from './timeline.ts';
+import { BASIS, phasesOf, roundsOf, type SlotPhases } from './timeline.ts';
 
 /** Values kept of one proposer: two prove equivocation, a third would prove nothing more. */
 const VALUES_PER_PROPOSER = 2;
@@ -25,18 +25,16 @@ export function openSettling(state: ConsensusState): void {
   for (const slot of state.settling.keys()) if (slot <= head) state.settling.delete(slot);
   for (let slot = head + 1; slot <= head + BASIS; slot++) {
     const basis = linkAt(chain, slot - BASIS);
-    const open = linkAt(chain, slot - LOOKAHEAD);
-    const select = linkAt(chain, slot - LOOKAHEAD + 1);
-    if (basis === undefined || open === undefined || select === undefined) continue;
+    const phases = phasesOf((s) => linkAt(chain, s), slot);
+    if (basis === undefined || phases === null) continue;
     const known = state.settling.get(slot);
     if (known !== undefined && known.basis.hash === basis.hash) continue;
-    state.settling.set(slot, newSettling(slot, basis, open, select));
+    state.settling.set(slot, newSettling(slot, basis, phases));
   }
 }
 
-function newSettling(slot: number, basis: Link, open: Link, select: Link): Settling {
+function newSettling(slot: number, basis: Link, phases: SlotPhases): Settling {
   const { rules, roster } = basis.log;
-  const phases = phasesOf(rules, open, select);
   return {
     slot,
     basis,
@@ -44,6 +42,7 @@ function newSettling(slot: number, basis: Link, open: Link, select: Link): Settl
     rounds: roundsOf(rules, phases, roster.entries.size),
     candidates: new Map(),
     values: new Map(),
+    changed: false,
     likely: null,
     proposed: false,
     mended: false,
@@ -108,6 +107,7 @@ function keep(settling: Settling, value: Value, nodeTicket: string): Candidate {
     settling.candidates.set(nodeId, candidate);
   }
   candidate.values.push(value);
+  settling.changed = true;
   settling.values.set(value.hash, value);
   return candidate;
 }

@@ -52,8 +52,8 @@ export class MalformedMessageError extends Error {
 type Check = (value: unknown, depth: number) => boolean;
 type Shape = Readonly<Record<string, Check>>;
 
-/** Proposals in evidence in proposals: deeper than evidence against a bearer of evidence is refused. */
-const MAX_SIGNED_DEPTH = 4;
+/** A proposal, its operation, the statement in that evidence: there nesting ends, for that one carries no operations. */
+const MAX_SIGNED_DEPTH = 3;
 
 function whole(least: number, most: number): Check {
   return (value) => Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most;
@@ -179,8 +179,13 @@ const PROPOSAL: Shape = {
   rules_hash: hex32,
   vrf_proof: bytes(VRF_PROOF_BYTES),
   report: shaped(REPORT),
+  fetch_ms: whole(0, MAX_DURATION_MS),
+  ops_root: hex32,
   ops: listOf(signedOp, 0, MAX_OPS),
 };
+
+/** As evidence carries it. */
+const BARE_PROPOSAL: Shape = { ...PROPOSAL, ops: listOf(signedOp, 0, 0) };
 
 const STATE: Shape = {
   ...BASE,
@@ -261,7 +266,7 @@ function signedStatement(value: unknown, depth: number): boolean {
   if (depth >= MAX_SIGNED_DEPTH || !isMap(value) || !isMap(value.body)) return false;
   const { type } = value.body;
   if (type !== 'PROPOSAL' && type !== 'STATE') return false;
-  checkShape({ body: shaped(type === 'STATE' ? STATE : PROPOSAL), sig: signature }, value, depth + 1);
+  checkShape({ body: shaped(type === 'STATE' ? STATE : BARE_PROPOSAL), sig: signature }, value, depth + 1);
   return true;
 }
 

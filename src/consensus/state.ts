@@ -1,5 +1,7 @@
 /** What one node holds: the log it stands on, the slots that are settling, and whom it has heard. */
+import { clipText } from './canonical.ts';
 import type { Command, ConsensusCrypto, Effect, Phase, SyncRequest, TrackOffer } from './events.ts';
+import { MAX_NODE_NAME_BYTES } from './limits.ts';
 import type { FoldMemo, Link } from './link.ts';
 import { createMemo } from './link.ts';
 import type {
@@ -55,6 +57,8 @@ export interface Settling {
   candidates: Map<NodeId, Candidate>;
   /** Body hash to value, of everything that was accepted. */
   values: Map<string, Value>;
+  /** Something was accepted since the likely winner was last looked at. */
+  changed: boolean;
   /** Manifest that was asked for as a likely winner's; null before. */
   likely: string | null;
   /** Own proposal was made, or will not be. */
@@ -169,10 +173,18 @@ export interface ConsensusState {
   branches: Map<RecordHash, Link>;
   conflicts: Map<RecordHash, Conflict>;
   conflictEpoch: number;
+  /** Epoch in which the chores of an epoch were last done; -1: do them now. */
+  choreEpoch: number;
+  /** Somebody stands on a record that this node lacks and will not decide by itself. */
+  wantsRecords: boolean;
   /** The track of a log that we left still sounds, up to `atMs`; then playing crosses over. */
   crossing: { atMs: number; slot: number; trackHash: HashText | null } | null;
 
   playing: Playing;
+  /** Final fetches under way: slot to the instant they were asked for. */
+  fetching: Map<number, number>;
+  /** How long the newest track of another node took to arrive; 0: none yet. */
+  fetchMs: number;
   /** The newest STATE in which a node owned up to diverging by choice: refutes a report that denies it. */
   divergedStates: Map<NodeId, Signed<StateMessage>>;
   divergence: DivergenceAccount;
@@ -210,7 +222,7 @@ export function createConsensus(init: ConsensusInit): ConsensusState {
   return {
     crypto: init.crypto,
     stationId: init.stationId,
-    nodeName: init.nodeName,
+    nodeName: clipText(init.nodeName, MAX_NODE_NAME_BYTES),
     ownRules: init.rules,
     deployAfterMs: init.deployAfterMs,
     pinnedGenesis: init.pinnedGenesis ?? null,
@@ -242,8 +254,12 @@ export function createConsensus(init: ConsensusInit): ConsensusState {
     branches: new Map(),
     conflicts: new Map(),
     conflictEpoch: -1,
+    choreEpoch: -1,
+    wantsRecords: false,
     crossing: null,
     playing: { slot: -1, actual: null, reason: null },
+    fetching: new Map(),
+    fetchMs: 0,
     divergedStates: new Map(),
     divergence: { lastSlot: -1, run: 0, bannedAt: -1, divergedMs: 0, sinceMs: null },
     joinSaidMonoMs: null,

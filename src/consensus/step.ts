@@ -5,12 +5,13 @@
  */
 
 import { bodyHash } from './appraise.ts';
+import { clipText } from './canonical.ts';
 import { forgetChain } from './chain.ts';
 import { decideDue, fetchLikely, isPresent, lateAtMs } from './decide.ts';
-import type { Command, ConsensusEvent, Effect, SyncResponse } from './events.ts';
+import type { Command, ConsensusEvent, Effect, SyncResponse, TrackOffer } from './events.ts';
 import { deniesDivergence } from './evidence.ts';
 import { crossDue, forksDue } from './fork.ts';
-import { accuse, addOp, epochAt, hear, joinDue, ownOpBase, stateAtMs, stateDue, takeOp } from './gossip.ts';
+import { accuse, epochAt, hear, joinDue, ownOpBase, stateAtMs, stateDue, takeOp } from './gossip.ts';
 import {
   deploy,
   dropDeadLog,
@@ -23,9 +24,10 @@ import {
   takeCheckpoint,
   takeClock,
 } from './join.ts';
+import { MAX_GENRE_BYTES, MAX_TRACK_NAME_BYTES } from './limits.ts';
 import type { NodeId, Op, Proposal, Signed, SignedMessage, StateMessage } from './messages.ts';
 import { notePlayback } from './moderation.ts';
-import { OP_MAX_AGE_MS } from './ops.ts';
+import { addOp, dropStaleOps } from './pending.ts';
 import { proposeAtMs, proposeDue } from './propose.ts';
 import { restore } from './restore.ts';
 import { holdEarly, takeProposal } from './settle.ts';
@@ -99,12 +101,21 @@ function takeEvent(turn: Turn, event: Exclude<ConsensusEvent, { type: 'message' 
   else if (event.type === 'asked') {
     turn.effects.push({ type: 'answer', requestId: event.requestId, response: answer(turn, event.request) });
   } else if (event.type === 'library') {
-    state.offers = event.offers;
+    state.offers = event.offers.map(fitOffer);
     state.playlistHash = event.playlistHash;
-  } else if (event.type === 'fetched') count(state, event.ok ? 'fetched' : 'fetchFailed');
+  } else if (event.type === 'fetched') noteFetched(turn, event.slot, event.ok);
   else if (event.type === 'playback') notePlayback(turn, event.slot, event.actual, event.reason);
   else if (event.type === 'clock') takeClock(turn, event.genesis, event.synced, event.errorMs);
   else takeCommand(turn, event.command);
+}
+
+function noteFetched(turn: Turn, slot: number, ok: boolean): void {
+  const { state } = turn;
+  count(state, ok ? 'fetched' : 'fetchFailed');
+  const asked = state.fetching.get(slot);
+  if (asked === undefined) return;
+  state.fetching.delete(slot);
+  state.fetchMs = Math.max(0, turn.monoMs - asked);
 }
 
 function start(turn: Turn, restored: Parameters<typeof restore>[1], random: Uint8Array): void {
@@ -128,6 +139,7 @@ const isOfLog = (key: string): boolean => key === 'bootstrap' || key === 'base' 
 function takePeers(turn: Turn, peers: readonly NodeId[]): void {
   const { state } = turn;
   const wasAlone = state.peers.length === 0;
+  state.choreEpoch = -1;
   const known = new Set(state.peers);
   state.peers = peers
     .filter((id) => id !== state.crypto.nodeId)
@@ -140,6 +152,12 @@ function takePeers(turn: Turn, peers: readonly NodeId[]): void {
   for (const id of state.peers) {
     if (!known.has(id) && asked++ < 4) ask(turn, id, { kind: 'status' });
   }
+}
+
+/** Tags are as long as people like; fields of messages are not. */
+function fitOffer(offer: TrackOffer): TrackOffer {
+  const track_name = clipText(offer.track_name, MAX_TRACK_NAME_BYTES);
+  return { ...offer, track_name, genre: clipText(offer.genre.toLowerCase(), MAX_GENRE_BYTES) };
 }
 
 /** Connections that are looked at; a node holds fewer. */
@@ -225,7 +243,10 @@ function takeStateMessage(turn: Turn, signed: Signed<StateMessage>): Verdict {
   if (body.diverged && body.reason === 'moderation' && headOf(state.chain).log.roster.entries.has(body.node_id)) {
     state.divergedStates.set(body.node_id, signed);
   }
-  if (isNews(turn, signed)) pullDue(turn);
+  if (isNews(turn, signed)) {
+    state.wantsRecords = true;
+    pullDue(turn);
+  }
   return heeded;
 }
 
@@ -337,16 +358,17 @@ function advanceMember(turn: Turn): void {
   mendDue(turn);
   stateDue(turn);
   forksDue(turn);
+  if (state.wantsRecords) pullDue(turn);
+  const epoch = epochAt(state, turn.nowMs);
+  if (epoch !== state.choreEpoch) doChores(turn, epoch);
+}
+
+/** What is looked at once an epoch. */
+function doChores(turn: Turn, epoch: number): void {
+  turn.state.choreEpoch = epoch;
   joinDue(turn);
   followDue(turn);
   dropStaleOps(turn);
-  pullDue(turn);
-}
-
-function dropStaleOps(turn: Turn): void {
-  for (const [hash, op] of turn.state.pendingOps) {
-    if (turn.nowMs - op.body.timestamp > OP_MAX_AGE_MS) turn.state.pendingOps.delete(hash);
-  }
 }
 
 /** Digests: steadily, and once right after T1, when an endorsement by a neighbour still opens the door. */

@@ -288,7 +288,10 @@ export function pullDue(turn: Turn): void {
   const { state } = turn;
   if (state.chain === null || state.phase !== 'member' || isAsking(state, 'records')) return;
   const goal = mostHeard(turn);
-  if (goal === null) return;
+  if (goal === null) {
+    state.wantsRecords = false;
+    return;
+  }
   const known = findLink(state, goal.slot, goal.head);
   if (known !== undefined) {
     adopt(turn, known);
@@ -304,21 +307,25 @@ interface Goal {
   slot: number;
   head: RecordHash;
   voices: NodeId[];
+  /** How many of the voices are in the roster: strangers cost nothing to make. */
+  weight: number;
 }
 
 function mostHeard(turn: Turn): Goal | null {
   const { state } = turn;
+  const { entries } = headOf(state.chain!).log.roster;
   const goals = new Map<RecordHash, Goal>();
   for (const [nodeId, { state: signed }] of state.heard) {
     const { head, head_slot: slot } = signed.body;
     if (!isNews(turn, signed)) continue;
-    const goal = goals.get(head) ?? { slot, head, voices: [] };
+    const goal = goals.get(head) ?? { slot, head, voices: [], weight: 0 };
     goal.voices.push(nodeId);
+    if (entries.has(nodeId)) goal.weight++;
     goals.set(head, goal);
   }
   let best: Goal | null = null;
   for (const goal of goals.values()) {
-    if (best === null || goal.voices.length > best.voices.length) best = goal;
+    if (best === null || goal.weight > best.weight) best = goal;
   }
   return best;
 }
