@@ -1,10 +1,9 @@
 /**
- * A flock in virtual time: the real `step` of every node over a network that delays and loses, with no socket and no
- * clock. Equal seeds give equal runs, to the byte.
+ * A flock in virtual time: the real `step` of every node over a network that delays, loses and repeats, with no socket
+ * and no clock. Equal seeds give equal runs, to the byte.
  */
 import { decode, encode } from '@ipld/dag-cbor';
-import { sha256 } from '@noble/hashes/sha2.js';
-import { bytesToHex, concatBytes, utf8ToBytes } from '@noble/hashes/utils.js';
+import { bodyHash } from '../../src/consensus/appraise.ts';
 import { decodeMessage, decodeSync, encodeMessage, encodeSync } from '../../src/consensus/canonical.ts';
 import type {
   ConsensusCrypto,
@@ -17,71 +16,40 @@ import type {
 import { createMemo, type FoldMemo } from '../../src/consensus/link.ts';
 import type { NodeId, SignedMessage, Topic } from '../../src/consensus/messages.ts';
 import { FAST_RULES, type Rules } from '../../src/consensus/rules.ts';
-import { type ConsensusState, createConsensus } from '../../src/consensus/state.ts';
+import { type Chain, type ConsensusState, createConsensus } from '../../src/consensus/state.ts';
 import { nextWakeMs, step } from '../../src/consensus/step.ts';
+import { Agenda } from './agenda.ts';
+import { digest, simulatedCrypto, simulatedNodeId } from './crypto.ts';
+import { createRandom, type Random } from './random.ts';
+import { cborBytes } from './size.ts';
+
+export { simulatedCrypto, simulatedNodeId } from './crypto.ts';
 
 /** Station time at the beginning of a run. */
 export const EPOCH_MS = 1_700_000_000_000;
-const BASE58 = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz';
-
-/** Small deterministic generator (mulberry32). */
-export function prng(seed: number): () => number {
-  let a = seed >>> 0;
-  return () => {
-    a = (a + 0x6d2b79f5) >>> 0;
-    let t = a;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
-
-const digest = (...parts: (string | Uint8Array)[]): Uint8Array =>
-  sha256(concatBytes(...parts.map((part) => (typeof part === 'string' ? utf8ToBytes(part) : part))));
-
-/** An id of the right shape for node `index`. */
-export function simulatedNodeId(seed: number, index: number): NodeId {
-  const bytes = concatBytes(digest(`id/${seed}/${index}`), digest(`id2/${seed}/${index}`));
-  return `12D3KooW${Array.from(bytes.subarray(0, 44), (b) => BASE58[b % 58]).join('')}`;
-}
-
-/**
- * Signatures and proofs that hold or fail like real ones and cost a hash. Whoever wanted to could forge them: the
- * simulated adversaries do not, as the real ones cannot.
- */
-export function simulatedCrypto(nodeId: NodeId): ConsensusCrypto {
-  const vrfKey = digest('vrf', nodeId);
-  const signature = (id: NodeId, bytes: Uint8Array): Uint8Array => {
-    const half = digest(id, bytes);
-    return concatBytes(half, half);
-  };
-  const proof = (key: Uint8Array, input: Uint8Array): Uint8Array => {
-    const half = digest(key, input);
-    return concatBytes(half, half, half.subarray(0, 16));
-  };
-  const same = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i]);
-  return {
-    nodeId,
-    vrfKey,
-    sign: (bytes) => signature(nodeId, bytes),
-    verify: (id, bytes, sig) => same(sig, signature(id, bytes)),
-    vrfProve: (input) => proof(vrfKey, input),
-    vrfVerify: (key, input, given) => {
-      if (!same(given, proof(key, input))) return null;
-      const half = digest('output', given);
-      return concatBytes(half, digest('second', half));
-    },
-  };
-}
+/** Up to so many nodes everybody is everybody's mesh peer, as in gossipsub (its upper degree is 12). */
+const FULL_MESH = 13;
+/** Above that the mesh is made of so many rings in different orders: degree 8, always connected. */
+const MESH_RINGS = 4;
+/** Connections are twice as many: those that catch-up questions may go to. */
+const CONNECTION_RINGS = 8;
+/** What gossipsub and the stream add to each copy of a message: topic, protobuf, multiplexer and cipher. */
+const GOSSIP_OVERHEAD_BYTES = 170;
+/** The same for a question and its answer on the catch-up stream. */
+const SYNC_OVERHEAD_BYTES = 60;
+/** Until a clock that was told whom to follow holds. */
+const CLOCK_MS = 200;
 
 export interface FlockInit {
   nodes: number;
   seed: number;
   rules?: Rules;
-  /** One-way delay of a message, uniform. */
+  /** One-way delay of a message, uniform, both ends included. */
   latencyMs?: readonly [number, number];
-  /** Share of deliveries that get lost. */
+  /** Share of deliveries that get lost, questions and answers included. */
   loss?: number;
+  /** Share of deliveries that come twice. */
+  duplicate?: number;
   /** Offsets of the nodes' clocks are uniform in plus or minus this. */
   skewMs?: number;
   tracksPerNode?: number;
@@ -91,15 +59,35 @@ export interface FlockInit {
   wire?: boolean;
 }
 
+/** What a node does otherwise than an honest one. It still runs the real `step`. */
+export interface Role {
+  readonly kind: string;
+  /** What leaves instead of this message of its own; null: nothing. */
+  publish?(topic: Topic, message: SignedMessage): SignedMessage | null;
+  /** A message reaches it. False: it is swallowed. */
+  hear?(topic: Topic, message: SignedMessage, from: SimNode): boolean;
+  /** Whether it passes on what it accepted. */
+  relays?(message: SignedMessage): boolean;
+  /** Its own step's effects. */
+  effect?(effect: Effect): void;
+}
+
+export interface Traffic {
+  messages: number;
+  bytes: number;
+}
+
 export interface SimNode {
   readonly index: number;
   readonly nodeId: NodeId;
   readonly crypto: ConsensusCrypto;
-  readonly offers: TrackOffer[];
+  offers: TrackOffer[];
   skewMs: number;
   online: boolean;
   /** Nodes of different groups do not hear each other. */
   group: number;
+  /** Null: honest. */
+  role: Role | null;
   state: ConsensusState;
   /** What is on its disk. */
   disk: Map<string, Persisted>;
@@ -107,60 +95,82 @@ export interface SimNode {
   decided: Map<number, string>;
   scheduled: Map<number, { startMs: number; durationMs: number; hash: string | null }>;
   indications: Effect[];
-  wakeAt: number;
+  /** Copies of messages, questions and answers that reached it. */
+  received: Traffic;
+  /** Indices of whom it gossips with, and of whom it is connected to. */
+  mesh: number[];
+  connections: number[];
   /** Counts lives: what was on its way to an earlier one is lost. */
   life: number;
+  wakeAt: number;
+  /** What nextWakeMs said last, to see a change. */
+  dueMs: number;
+  dueMonoMs: number;
 }
 
-type Delivery = () => void;
+type Bare<E> = E extends unknown ? Omit<E, 'nowMs' | 'monoMs'> : never;
+export type BareEvent = Bare<ConsensusEvent>;
 
-/** Timers by instant: a heap of instants, and what happens in each in order of arrival. */
-class Agenda {
-  readonly #heap: number[] = [];
-  readonly #at = new Map<number, Delivery[]>();
+/** One message on its way through the flock. */
+class Flight {
+  readonly topic: Topic;
+  readonly message: SignedMessage;
+  readonly bytes: number;
+  readonly bornMs: number;
+  /** By node: 0 not under way, else the earliest arrival so far, in ms after `bornMs` and one; -1: delivered. */
+  readonly arrival: Int32Array;
 
-  add(at: number, run: Delivery): void {
-    const list = this.#at.get(at);
-    if (list !== undefined) {
-      list.push(run);
-      return;
-    }
-    this.#at.set(at, [run]);
-    const heap = this.#heap;
-    let i = heap.push(at) - 1;
-    while (i > 0) {
-      const parent = (i - 1) >> 1;
-      if (heap[parent]! <= at) break;
-      heap[i] = heap[parent]!;
-      i = parent;
-    }
-    heap[i] = at;
+  constructor(topic: Topic, message: SignedMessage, bytes: number, bornMs: number, nodes: number) {
+    this.topic = topic;
+    this.message = message;
+    this.bytes = bytes;
+    this.bornMs = bornMs;
+    this.arrival = new Int32Array(nodes);
+  }
+}
+
+class Arrival {
+  readonly flock: VirtualFlock;
+  readonly flight: Flight;
+  readonly from: SimNode;
+  readonly to: SimNode;
+  readonly life: number;
+
+  constructor(flock: VirtualFlock, flight: Flight, from: SimNode, to: SimNode) {
+    this.flock = flock;
+    this.flight = flight;
+    this.from = from;
+    this.to = to;
+    this.life = to.life;
   }
 
-  get next(): number | undefined {
-    return this.#heap[0];
+  run(): void {
+    const { flight, to } = this;
+    if (to.life !== this.life || !to.online || flight.arrival[to.index] === -1) return;
+    flight.arrival[to.index] = -1;
+    this.flock.deliver(flight, this.from, to);
+  }
+}
+
+class Wake {
+  readonly flock: VirtualFlock;
+  readonly node: SimNode;
+  readonly life: number;
+  readonly at: number;
+
+  constructor(flock: VirtualFlock, node: SimNode, at: number) {
+    this.flock = flock;
+    this.node = node;
+    this.life = node.life;
+    this.at = at;
   }
 
-  /** Takes the earliest instant out. What is added to it meanwhile makes an instant of its own. */
-  take(): Delivery[] {
-    const heap = this.#heap;
-    const at = heap[0]!;
-    const list = this.#at.get(at)!;
-    this.#at.delete(at);
-    const last = heap.pop()!;
-    if (heap.length > 0) {
-      let i = 0;
-      for (;;) {
-        let child = 2 * i + 1;
-        if (child >= heap.length) break;
-        if (child + 1 < heap.length && heap[child + 1]! < heap[child]!) child++;
-        if (heap[child]! >= last) break;
-        heap[i] = heap[child]!;
-        i = child;
-      }
-      heap[i] = last;
-    }
-    return list;
+  run(): void {
+    const { node } = this;
+    if (node.life !== this.life || node.wakeAt !== this.at) return;
+    node.wakeAt = Number.POSITIVE_INFINITY;
+    node.dueMs = -1;
+    this.flock.feed(node, { type: 'tick' });
   }
 }
 
@@ -169,23 +179,25 @@ export class VirtualFlock {
   readonly stationId: string;
   readonly rules: Rules;
   readonly memo: FoldMemo = createMemo();
-  readonly random: () => number;
-  /** Virtual milliseconds since the beginning. */
-  nowMs = 0;
-  messages = 0;
-  /** Sees every effect of every node. */
+  readonly random: Random;
+  readonly init: Readonly<Required<FlockInit>>;
+  /** Sees every effect of every node, after it was carried out. */
   onEffect: ((node: SimNode, effect: Effect) => void) | null = null;
-  /** May withhold or replace what a node publishes: adversaries. Null: nothing is sent. */
-  onPublish: ((node: SimNode, topic: Topic, message: SignedMessage) => SignedMessage | null) | null = null;
-  readonly #init: Required<FlockInit>;
+  /** After every step of a node, with what it was about. */
+  onStep: ((node: SimNode, type: ConsensusEvent['type']) => void) | null = null;
+  /** The whole run in one number; see `log`. */
+  logHash = [0x811c9dc5, 0x9e3779b9] as [number, number];
   readonly #agenda = new Agenda();
   readonly #byId = new Map<NodeId, SimNode>();
+  readonly #sizes = new WeakMap<object, number>();
+  #telling = false;
 
   constructor(init: FlockInit) {
-    this.#init = {
+    this.init = {
       rules: FAST_RULES,
       latencyMs: [5, 60],
       loss: 0,
+      duplicate: 0,
       skewMs: 0,
       tracksPerNode: 20,
       trackMs: [20_000, 40_000],
@@ -193,43 +205,59 @@ export class VirtualFlock {
       wire: false,
       ...init,
     };
-    this.rules = this.#init.rules;
-    this.random = prng(init.seed);
-    this.stationId = bytesToHex(digest(`station/${init.seed}`));
+    this.rules = this.init.rules;
+    this.random = createRandom(init.seed);
+    this.stationId = Buffer.from(digest(`station/${init.seed}`)).toString('hex');
     for (let i = 0; i < init.nodes; i++) this.#addNode(i);
   }
 
+  /** Virtual milliseconds since the beginning. */
+  get nowMs(): number {
+    return this.#agenda.nowMs;
+  }
+
+  /** Copies of messages that reached anybody. */
+  get messages(): number {
+    return this.nodes.reduce((sum, node) => sum + node.received.messages, 0);
+  }
+
   #addNode(index: number): void {
-    const { seed, tracksPerNode, trackMs, skewMs } = this.#init;
+    const { seed, tracksPerNode, skewMs } = this.init;
     const nodeId = simulatedNodeId(seed, index);
     const crypto = simulatedCrypto(nodeId);
-    const offers = Array.from({ length: tracksPerNode }, (_, i) => this.#makeOffer(index, i, trackMs));
     const node: SimNode = {
       index,
       nodeId,
       crypto,
-      offers,
-      skewMs: Math.round((this.random() * 2 - 1) * skewMs),
+      offers: Array.from({ length: tracksPerNode }, (_, i) => this.makeOffer(index, i)),
+      skewMs: Math.round((this.random.unit() * 2 - 1) * skewMs),
       online: false,
       group: 0,
+      role: null,
       state: this.#newState(crypto, index),
       disk: new Map(),
       decided: new Map(),
       scheduled: new Map(),
       indications: [],
-      wakeAt: Number.POSITIVE_INFINITY,
+      received: { messages: 0, bytes: 0 },
+      mesh: [],
+      connections: [],
       life: 0,
+      wakeAt: Number.POSITIVE_INFINITY,
+      dueMs: -1,
+      dueMonoMs: -1,
     };
     this.nodes.push(node);
     this.#byId.set(nodeId, node);
   }
 
-  #makeOffer(node: number, index: number, [least, most]: readonly [number, number]): TrackOffer {
-    const hash = bytesToHex(digest(`track/${this.#init.seed}/${node}/${index}`));
+  makeOffer(node: number, index: number): TrackOffer {
+    const [least, most] = this.init.trackMs;
+    const hash = Buffer.from(digest(`track/${this.init.seed}/${node}/${index}`)).toString('hex');
     return {
       track_hash: `sha256:${hash}`,
       track_name: `Artist ${node} – Title ${index}`,
-      duration_ms: least + Math.floor(this.random() * (most - least + 1)),
+      duration_ms: this.random.between(least, most),
       manifest: `b${hash.replace(/[^a-z2-7]/g, 'a')}`,
       track_index: index,
       genre: 'test',
@@ -239,217 +267,342 @@ export class VirtualFlock {
 
   #newState(crypto: ConsensusCrypto, index: number): ConsensusState {
     const { stationId, memo } = this;
-    const { deployAfterMs, rules } = this.#init;
+    const { deployAfterMs, rules } = this.init;
     return createConsensus({ crypto, stationId, nodeName: `node ${index}`, rules, deployAfterMs, memo });
   }
 
-  /** Switches a node on, with what is on its disk. */
-  start(index: number): void {
+  node(nodeId: NodeId): SimNode | undefined {
+    return this.#byId.get(nodeId);
+  }
+
+  /** Switches a node on, with what is on its disk; or, with a chain, as a member of that log. */
+  start(index: number, enter: ((node: SimNode) => Effect[]) | null = null): void {
     const node = this.nodes[index]!;
     if (node.online) return;
     node.online = true;
     node.life++;
     node.wakeAt = Number.POSITIVE_INFINITY;
+    node.dueMs = -1;
     node.state = this.#newState(node.crypto, index);
     const restored: Record<string, Persisted> = {};
-    for (const [key, value] of node.disk) restored[key] = decode(encode(value)) as Persisted;
-    this.feed(node, { type: 'start', restored, random: digest(`random/${this.#init.seed}/${index}/${node.life}`) });
-    this.feed(node, {
-      type: 'library',
-      offers: node.offers,
-      playlistHash: `sha256:${bytesToHex(digest(node.nodeId))}`,
-    });
-    this.#tellPeers();
+    for (const [key, value] of node.disk) restored[key] = this.init.wire ? (decode(encode(value)) as Persisted) : value;
+    this.feed(node, { type: 'start', restored, random: digest(`random/${this.init.seed}/${index}/${node.life}`) });
+    const playlistHash = `sha256:${Buffer.from(digest(node.nodeId)).toString('hex')}`;
+    this.feed(node, { type: 'library', offers: node.offers, playlistHash });
+    if (enter !== null) {
+      for (const effect of enter(node)) this.#carryOut(node, effect);
+      this.feed(node, { type: 'tick' });
+    }
+    this.#rewire();
   }
 
   /** Cuts a node's power. */
   stop(index: number): void {
-    this.nodes[index]!.online = false;
-    this.#tellPeers();
+    const node = this.nodes[index]!;
+    node.online = false;
+    node.life++;
+    this.#rewire();
   }
 
   /** Splits the network: each list is a group, everybody else is group 0. */
   partition(...groups: number[][]): void {
     for (const node of this.nodes) node.group = 0;
     for (const [i, group] of groups.entries()) for (const index of group) this.nodes[index]!.group = i + 1;
-    this.#tellPeers();
+    this.#rewire();
   }
 
   heal(): void {
     this.partition();
   }
 
-  #tellPeers(): void {
-    for (const node of this.nodes) {
-      if (!node.online) continue;
-      const { life } = node;
-      this.#agenda.add(this.nowMs + this.#latency(), () => {
-        const peers = this.nodes
-          .filter((other) => other !== node && this.#hears(node, other))
-          .map((other) => other.nodeId);
-        if (node.life === life) this.feed(node, { type: 'peers', peers });
-      });
+  /** Makes connections and mesh anew among those who can reach each other, and tells everybody, all in one go. */
+  #rewire(): void {
+    if (this.#telling) return;
+    this.#telling = true;
+    this.at(this.nowMs, () => {
+      this.#telling = false;
+      const groups = new Map<number, SimNode[]>();
+      for (const node of this.nodes) {
+        if (!node.online) continue;
+        groups.set(node.group, [...(groups.get(node.group) ?? []), node]);
+      }
+      for (const members of groups.values()) this.#connect(members);
+      for (const node of this.nodes) if (node.online) this.#tellPeers(node);
+    });
+  }
+
+  #connect(members: SimNode[]): void {
+    const indices = members.map((node) => node.index);
+    if (members.length <= FULL_MESH) {
+      for (const node of members) node.mesh = node.connections = indices.filter((index) => index !== node.index);
+      return;
+    }
+    const mesh = new Map(indices.map((index) => [index, new Set<number>()]));
+    const connections = new Map(indices.map((index) => [index, new Set<number>()]));
+    for (let ring = 0; ring < CONNECTION_RINGS; ring++) {
+      const order = this.random.shuffle(indices);
+      for (const [i, a] of order.entries()) {
+        const b = order[(i + 1) % order.length]!;
+        for (const table of ring < MESH_RINGS ? [mesh, connections] : [connections]) {
+          table.get(a)!.add(b);
+          table.get(b)!.add(a);
+        }
+      }
+    }
+    for (const node of members) {
+      node.mesh = [...mesh.get(node.index)!];
+      node.connections = [...connections.get(node.index)!];
     }
   }
 
-  #hears(a: SimNode, b: SimNode): boolean {
+  #tellPeers(node: SimNode): void {
+    const peers = node.connections.map((index) => this.nodes[index]!.nodeId);
+    this.later(node, this.latency(), { type: 'peers', peers });
+  }
+
+  hears(a: SimNode, b: SimNode): boolean {
     return a.online && b.online && a.group === b.group;
   }
 
-  #latency(): number {
-    const [least, most] = this.#init.latencyMs;
-    return least + Math.floor(this.random() * (most - least + 1));
+  latency(): number {
+    const [least, most] = this.init.latencyMs;
+    return this.random.between(least, most);
+  }
+
+  isLost(): boolean {
+    return this.init.loss > 0 && this.random.unit() < this.init.loss;
   }
 
   stationMs(node: SimNode): number {
     return EPOCH_MS + this.nowMs + node.skewMs;
   }
 
+  /** Virtual time at which a node's clock shows this station time. */
+  virtualMs(node: SimNode, stationMs: number): number {
+    return stationMs - EPOCH_MS - node.skewMs;
+  }
+
   /** Gives a node an event now. */
-  feed(node: SimNode, event: DistributiveOmit<ConsensusEvent, 'nowMs' | 'monoMs'>): void {
+  feed(node: SimNode, event: BareEvent): void {
     if (!node.online) return;
-    const full = { ...event, nowMs: this.stationMs(node), monoMs: this.nowMs } as ConsensusEvent;
+    const full = event as ConsensusEvent;
+    full.nowMs = this.stationMs(node);
+    full.monoMs = this.nowMs;
+    this.log(node.index, event.type.length);
     const effects = step(node.state, full);
     for (const effect of effects) this.#carryOut(node, effect);
     this.#setWake(node);
+    this.onStep?.(node, event.type);
   }
 
-  #later(node: SimNode, delayMs: number, event: DistributiveOmit<ConsensusEvent, 'nowMs' | 'monoMs'>): void {
+  /** Gives a node an event later, in this life. */
+  later(node: SimNode, delayMs: number, event: BareEvent): void {
     const { life } = node;
-    this.#agenda.add(this.nowMs + delayMs, () => {
+    this.at(this.nowMs + delayMs, () => {
       if (node.life === life) this.feed(node, event);
     });
   }
 
   #setWake(node: SimNode): void {
-    const wake = nextWakeMs(node.state);
+    const { state } = node;
+    if (state.dueMs === node.dueMs && state.dueMonoMs === node.dueMonoMs && node.wakeAt > this.nowMs) return;
+    node.dueMs = state.dueMs;
+    node.dueMonoMs = state.dueMonoMs;
+    const wake = nextWakeMs(state);
     let at = wake.monoMs ?? Number.POSITIVE_INFINITY;
-    if (wake.nowMs !== null) at = Math.min(at, wake.nowMs - EPOCH_MS - node.skewMs);
+    if (wake.nowMs !== null) at = Math.min(at, this.virtualMs(node, wake.nowMs));
     at = Math.max(at, this.nowMs + 1);
-    if (at >= node.wakeAt && node.wakeAt > this.nowMs) return;
+    if (at === Number.POSITIVE_INFINITY || (at >= node.wakeAt && node.wakeAt > this.nowMs)) return;
     node.wakeAt = at;
-    const { life } = node;
-    this.#agenda.add(at, () => {
-      if (node.life !== life || node.wakeAt !== at) return;
-      node.wakeAt = Number.POSITIVE_INFINITY;
-      this.feed(node, { type: 'tick' });
-    });
+    this.#agenda.add(at, new Wake(this, node, at));
   }
 
   #carryOut(node: SimNode, effect: Effect): void {
-    this.onEffect?.(node, effect);
     if (effect.type === 'persist') {
       if (effect.value === null) node.disk.delete(effect.key);
       else node.disk.set(effect.key, effect.value);
     } else if (effect.type === 'publish') this.#publish(node, effect.topic, effect.message);
     else if (effect.type === 'ask') this.#ask(node, effect);
     else if (effect.type === 'syncTime') {
-      this.#later(node, 200, { type: 'clock', genesis: effect.genesis, synced: true, errorMs: 1 });
+      this.later(node, CLOCK_MS, { type: 'clock', genesis: effect.genesis, synced: true, errorMs: 1 });
     } else if (effect.type === 'schedule') {
       const hash = effect.track?.track_hash ?? null;
       node.scheduled.set(effect.slot, { startMs: effect.startMs, durationMs: effect.durationMs, hash });
     } else if (effect.type === 'unschedule') {
       for (const slot of node.scheduled.keys()) if (slot >= effect.fromSlot) node.scheduled.delete(slot);
     } else if (effect.type === 'indicate') this.#note(node, effect);
+    node.role?.effect?.(effect);
+    this.onEffect?.(node, effect);
   }
 
   #note(node: SimNode, effect: Extract<Effect, { type: 'indicate' }>): void {
     const { indication } = effect;
-    if (indication.kind === 'decided') node.decided.set(indication.slot, indication.hash);
-    else node.indications.push(effect);
+    if (indication.kind !== 'decided') {
+      node.indications.push(effect);
+      return;
+    }
+    node.decided.set(indication.slot, indication.hash);
+    this.log(indication.slot, Number.parseInt(indication.hash.slice(0, 8), 16));
+  }
+
+  /** Mixes numbers into the hash of the whole run. */
+  log(a: number, b: number): void {
+    let [x, y] = this.logHash;
+    x = Math.imul(x ^ a ^ (this.nowMs | 0), 0x01000193);
+    y = Math.imul(y ^ b ^ (x >>> 7), 0x85ebca6b);
+    this.logHash = [x, y];
   }
 
   #publish(node: SimNode, topic: Topic, message: SignedMessage): void {
-    const sent = this.onPublish === null ? message : this.onPublish(node, topic, message);
+    const sent = node.role?.publish === undefined ? message : node.role.publish(topic, message);
     if (sent !== null) this.broadcast(node, topic, sent);
   }
 
-  /** Floods a message from a node; whoever accepts it passes it on to those whom it did not reach. */
-  broadcast(from: SimNode, topic: Topic, message: SignedMessage, only?: readonly number[]): void {
-    const reached = new Uint8Array(this.nodes.length);
-    reached[from.index] = 1;
-    const sent = this.#init.wire ? decodeMessage(topic, encodeMessage(message)) : message;
-    this.#flood(from, sent, reached, only);
+  #flight(topic: Topic, message: SignedMessage): Flight {
+    const sent = this.init.wire ? decodeMessage(topic, encodeMessage(message)) : message;
+    return new Flight(topic, sent, this.sizeOf(message), this.nowMs, this.nodes.length);
   }
 
-  #flood(from: SimNode, message: SignedMessage, reached: Uint8Array, only?: readonly number[]): void {
-    const { loss } = this.#init;
-    for (const to of this.nodes) {
-      if (reached[to.index] === 1 || !this.#hears(from, to)) continue;
-      if (only !== undefined && !only.includes(to.index)) continue;
-      if (loss > 0 && this.random() < loss) continue;
-      reached[to.index] = 1;
-      this.messages++;
-      const { life } = to;
-      this.#agenda.add(this.nowMs + this.#latency(), () => {
-        if (to.life === life && to.online) this.#deliver(to, from, message, reached);
-      });
+  /** Bytes of one copy on the wire. */
+  sizeOf(message: object): number {
+    let bytes = this.#sizes.get(message);
+    if (bytes === undefined) {
+      bytes = cborBytes(message) + GOSSIP_OVERHEAD_BYTES;
+      this.#sizes.set(message, bytes);
     }
+    return bytes;
   }
 
-  #deliver(to: SimNode, from: SimNode, message: SignedMessage, reached: Uint8Array): void {
-    const full: ConsensusEvent = {
+  /** Floods a message from a node through the mesh; whoever accepts it passes it on. `only`: first to these. */
+  broadcast(from: SimNode, topic: Topic, message: SignedMessage, only?: readonly number[]): void {
+    const flight = this.#flight(topic, message);
+    flight.arrival[from.index] = -1;
+    for (const index of only ?? from.mesh) this.#send(flight, from, this.nodes[index]!);
+  }
+
+  /** Puts a message before a single node at an instant; from there it takes its usual way. */
+  inject(from: SimNode, to: SimNode, topic: Topic, message: SignedMessage, atMs: number): void {
+    const flight = this.#flight(topic, message);
+    flight.arrival[from.index] = -1;
+    this.at(atMs, () => {
+      if (this.hears(from, to)) new Arrival(this, flight, from, to).run();
+    });
+  }
+
+  #send(flight: Flight, from: SimNode, to: SimNode): void {
+    if (!this.hears(from, to)) return;
+    to.received.messages++;
+    to.received.bytes += flight.bytes;
+    if (this.isLost()) return;
+    const at = this.nowMs + this.latency();
+    const { duplicate } = this.init;
+    if (duplicate > 0 && this.random.unit() < duplicate) this.#repeat(flight, from, to);
+    const known = flight.arrival[to.index]!;
+    const after = at - flight.bornMs + 1;
+    // A copy that comes second is dropped by gossip itself, which knows messages by their content hash.
+    if (known === -1 || (known > 0 && known <= after)) return;
+    flight.arrival[to.index] = after;
+    this.#agenda.add(at, new Arrival(this, flight, from, to));
+  }
+
+  /** A copy that even gossip's memory lets through. */
+  #repeat(flight: Flight, from: SimNode, to: SimNode): void {
+    const { life } = to;
+    to.received.messages++;
+    to.received.bytes += flight.bytes;
+    this.at(this.nowMs + this.latency() + this.latency(), () => {
+      if (to.life === life && to.online) this.deliver(flight, from, to);
+    });
+  }
+
+  deliver(flight: Flight, from: SimNode, to: SimNode): void {
+    const { topic, message } = flight;
+    if (to.role?.hear !== undefined && !to.role.hear(topic, message, from)) return;
+    this.log(to.index, message.sig[0]! | (message.sig[1]! << 8) | (from.index << 16));
+    const { state } = to;
+    const event: ConsensusEvent = {
       type: 'message',
       message,
       from: from.nodeId,
-      nowMs: this.stationMs(to),
+      nowMs: EPOCH_MS + this.nowMs + to.skewMs,
       monoMs: this.nowMs,
     };
-    const effects = step(to.state, full);
-    let verdict = 'accept';
+    const effects = step(state, event);
+    let accepted = true;
     for (const effect of effects) {
-      if (effect.type === 'verdict') verdict = effect.verdict;
+      if (effect.type === 'verdict') accepted = effect.verdict === 'accept';
       this.#carryOut(to, effect);
     }
     this.#setWake(to);
-    if (verdict === 'accept' && reached.includes(0)) this.#flood(to, message, reached);
+    this.onStep?.(to, 'message');
+    if (!accepted || to.role?.relays?.(message) === false) return;
+    for (const index of to.mesh) if (index !== from.index) this.#send(flight, to, this.nodes[index]!);
   }
 
   #ask(node: SimNode, effect: Extract<Effect, { type: 'ask' }>): void {
     const peer = this.#byId.get(effect.peer);
     const { requestId, request, timeoutMs } = effect;
-    if (peer === undefined || !this.#hears(node, peer)) {
-      this.#later(node, timeoutMs, { type: 'answer', requestId, from: effect.peer, response: null });
+    const fails = peer === undefined || !this.hears(node, peer) || this.isLost() || this.isLost();
+    if (peer !== undefined) {
+      peer.received.messages++;
+      peer.received.bytes += cborBytes(request) + SYNC_OVERHEAD_BYTES;
+    }
+    if (fails) {
+      this.later(node, timeoutMs, { type: 'answer', requestId, from: effect.peer, response: null });
       return;
     }
     const { life } = peer;
-    this.#agenda.add(this.nowMs + this.#latency(), () => {
-      if (peer.life !== life || !this.#hears(node, peer)) return;
-      const event = {
-        type: 'asked',
-        requestId,
-        from: node.nodeId,
-        request,
-        nowMs: this.stationMs(peer),
-        monoMs: this.nowMs,
-      };
-      for (const reply of step(peer.state, event as ConsensusEvent)) {
-        if (reply.type === 'answer') this.#reply(node, peer, requestId, reply.response);
-        else this.#carryOut(peer, reply);
-      }
-      this.#setWake(peer);
+    this.at(this.nowMs + this.latency(), () => {
+      if (peer.life !== life || !this.hears(node, peer)) return;
+      const reply = this.#answer(peer, node, requestId, request);
+      if (reply !== null) this.#reply(node, peer, requestId, reply);
     });
   }
 
+  #answer(
+    peer: SimNode,
+    from: SimNode,
+    requestId: number,
+    request: Extract<Effect, { type: 'ask' }>['request'],
+  ): SyncResponse | null {
+    const event: ConsensusEvent = {
+      type: 'asked',
+      requestId,
+      from: from.nodeId,
+      request,
+      nowMs: this.stationMs(peer),
+      monoMs: this.nowMs,
+    };
+    let response: SyncResponse | null = null;
+    for (const effect of step(peer.state, event)) {
+      if (effect.type === 'answer') response = effect.response;
+      else this.#carryOut(peer, effect);
+    }
+    this.#setWake(peer);
+    this.onStep?.(peer, 'asked');
+    return response;
+  }
+
   #reply(node: SimNode, peer: SimNode, requestId: number, response: SyncResponse): void {
-    const sent = this.#init.wire ? decodeSync('response', encodeSync(response)) : response;
-    this.#later(node, this.#latency(), { type: 'answer', requestId, from: peer.nodeId, response: sent });
+    const sent = this.init.wire ? decodeSync('response', encodeSync(response)) : response;
+    node.received.messages++;
+    node.received.bytes += cborBytes(response) + SYNC_OVERHEAD_BYTES;
+    this.later(node, this.latency(), { type: 'answer', requestId, from: peer.nodeId, response: sent });
   }
 
   /** Does something at an instant of the run. */
   at(atMs: number, run: () => void): void {
-    this.#agenda.add(atMs, run);
+    this.#agenda.add(atMs, { run });
   }
 
-  /** Lets virtual time pass up to `untilMs`. */
-  run(untilMs: number): void {
-    for (;;) {
-      const at = this.#agenda.next;
-      if (at === undefined || at > untilMs) break;
-      this.nowMs = at;
-      for (const run of this.#agenda.take()) run();
-    }
-    this.nowMs = untilMs;
+  /** Lets virtual time pass up to `untilMs`, or until `goesOn` says no. */
+  run(untilMs: number, goesOn?: () => boolean): void {
+    this.#agenda.run(untilMs, goesOn);
+  }
+
+  /** Hash of a message's body, as the nodes know it. */
+  hashOf(message: SignedMessage): string {
+    return bodyHash(this.memo, message.body);
   }
 
   /** Slots that two nodes hold differently right now, within what both have. */
@@ -462,4 +615,4 @@ export class VirtualFlock {
   }
 }
 
-type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
+export type { Chain };
