@@ -1,7 +1,6 @@
 /** The npm packages: is what the lock file says what lies in node_modules, and if not, `npm ci`. */
 import { spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { delimiter, join, sep } from 'node:path';
 import { Refusal } from './refusal.mjs';
 
@@ -9,17 +8,6 @@ import { Refusal } from './refusal.mjs';
 const LEAST_NODE = [22, 18];
 /** npm's last lines that a failure shows. */
 const SHOWN_LINES = 15;
-
-/** @param {string} root */
-function stampPath(root) {
-  return join(root, 'node_modules', '.starling-tree');
-}
-
-/** What the tree on disk depends on. @param {string} root */
-function wantedStamp(root) {
-  const hash = createHash('sha256').update(readFileSync(join(root, 'package-lock.json')));
-  return `${hash.digest('hex')} ${process.platform} ${process.arch}\n`;
-}
 
 /** @param {string} path */
 function readOrNull(path) {
@@ -41,11 +29,12 @@ function belongsHere(entry) {
 }
 
 /**
- * Whether node_modules holds exactly what the lock file lists, by npm's own record of what it installed. Optional
- * packages may be absent (npm leaves out what does not fit the machine), but Node itself may not where it is offered.
+ * Whether node_modules holds exactly what the lock file lists, by npm's own record of what it installed, which it writes
+ * last. Optional packages may be absent (npm leaves out what does not fit the machine), but Node itself may not where
+ * it is offered.
  * @param {string} root
  */
-function treeMatches(root) {
+export function treeIsReady(root) {
   const record = readOrNull(join(root, 'node_modules', '.package-lock.json'));
   if (record === null) return false;
   const wanted = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')).packages;
@@ -58,19 +47,6 @@ function treeMatches(root) {
     return found.version === entry.version && found.integrity === entry.integrity;
   });
   return same && Object.keys(there).every((path) => wanted[path] !== undefined);
-}
-
-/**
- * Whether the npm tree is as the lock file says.
- * @param {string} root
- */
-export function treeIsReady(root) {
-  const stamp = wantedStamp(root);
-  if (readOrNull(stampPath(root)) === stamp) return true;
-  // Installed by hand with npm: true all the same.
-  if (!treeMatches(root)) return false;
-  writeFileSync(stampPath(root), stamp);
-  return true;
 }
 
 /**
@@ -136,7 +112,6 @@ export async function installTree(root, say) {
     child.on('close', (exit) => resolve({ code: exit ?? 1, output: text }));
   });
   if (code !== 0) throw npmFailure(output);
-  writeFileSync(stampPath(root), wantedStamp(root));
 }
 
 /**
