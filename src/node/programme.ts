@@ -20,8 +20,8 @@ export interface ProgrammeSlot {
   plan: TrackPlan | null;
 }
 
-/** What has been given to the player for longer than this many slots is forgotten. */
-const KEPT_SLOTS = 3;
+/** Slots behind the newest one that are remembered: the queue of five, the one that plays, and some to look back on. */
+const KEPT_SLOTS = 16;
 
 /**
  * The bridge from the decided log to the player: a slot is handed over as soon as its manifest is here (segments may

@@ -5,6 +5,10 @@ import type { ConnectedPeer, LibraryFigures, PlaybackFigures, TrackPlan } from '
 
 type Notice = StatusSnapshot['notices'][number];
 
+/** Longer between two readings of the clock means that the process was not running in between. */
+const READING_LIMIT_MS = 0.1;
+const READING_ATTEMPTS = 4;
+
 /** What the snapshot is put together from, beyond the node itself. */
 export interface SnapshotSources {
   node: StarlingNode;
@@ -39,7 +43,7 @@ export function buildSnapshot(sources: SnapshotSources): StatusSnapshot {
   const { node } = sources;
   const view = node.view();
   const names = new Map(view.roster.map((entry) => [entry.nodeId, entry.name]));
-  const playback = node.playbackStatus();
+  const { playback, atMonoMs } = readPlayback(sources);
   const clock = node.clockStatus();
   const library = sources.library();
   return {
@@ -52,7 +56,7 @@ export function buildSnapshot(sources: SnapshotSources): StatusSnapshot {
       addresses: sources.addresses(),
     },
     station: stationStatus(sources, view),
-    now: nowStatus(sources, view, playback, names),
+    now: nowStatus(sources, view, { ...playback, atMonoMs }, names),
     queue: view.queue.map((entry) => queueStatus(node, entry, names)),
     history: historyStatus(node),
     peers: peerStatus(sources, view, names),
@@ -83,6 +87,18 @@ export function buildSnapshot(sources: SnapshotSources): StatusSnapshot {
   };
 }
 
+/** Two clocks can only be set against each other when nothing came between their readings: such a pair is read again. */
+function readPlayback(sources: SnapshotSources): { playback: PlaybackFigures; atMonoMs: number } {
+  for (let attempt = 1; ; attempt++) {
+    const beforeMs = sources.monoMs();
+    const playback = sources.node.playbackStatus();
+    const afterMs = sources.monoMs();
+    if (afterMs - beforeMs <= READING_LIMIT_MS || attempt === READING_ATTEMPTS) {
+      return { playback, atMonoMs: (beforeMs + afterMs) / 2 };
+    }
+  }
+}
+
 function stationStatus(sources: SnapshotSources, view: ConsensusView): StatusSnapshot['station'] {
   return {
     id: view.stationId,
@@ -103,7 +119,7 @@ function stationStatus(sources: SnapshotSources, view: ConsensusView): StatusSna
 function nowStatus(
   sources: SnapshotSources,
   view: ConsensusView,
-  playback: PlaybackFigures,
+  playback: PlaybackFigures & { atMonoMs: number },
   names: ReadonlyMap<string, string>,
 ): StatusSnapshot['now'] {
   const { node } = sources;
@@ -123,7 +139,7 @@ function nowStatus(
     position_ms: playback.positionMs,
     duration_ms: now.durationMs,
     start_ms: now.startMs,
-    measured_mono_ms: playback.positionMs === null ? null : sources.monoMs(),
+    measured_mono_ms: playback.positionMs === null ? null : playback.atMonoMs,
   };
 }
 
@@ -236,22 +252,22 @@ function notices(view: ConsensusView, playback: PlaybackFigures, library: Librar
   if (view.phase === 'stopped') {
     found.push({
       level: 'error',
-      code: 'own_key_elsewhere',
+      code: 'stopped',
       text: 'This box no longer takes part: it was asked to leave, or another box speaks with its identity.',
     });
   }
   if (playback.silent) {
     found.push({
       level: 'warning',
-      code: 'silent_output',
+      code: 'silent',
       text: `No sound here: ${playback.reason ?? 'no sound card'}.`,
     });
   }
   if (!library.scanning && library.ready === 0) {
-    found.push({ level: 'warning', code: 'no_music', text: 'No music of its own: plug in a stick with music.' });
+    found.push({ level: 'warning', code: 'noMusic', text: 'No music of its own: plug in a stick with music.' });
   }
   if (library.skipped.length > 0) {
-    found.push({ level: 'info', code: 'skipped_files', text: `${library.skipped.length} files could not be used.` });
+    found.push({ level: 'info', code: 'skippedFiles', text: `${library.skipped.length} files could not be used.` });
   }
   return found;
 }

@@ -145,7 +145,7 @@ export class Flock {
     const node = new FlockNode(init, dataDir, [
       ...['--name', init.name, '--music', init.music, '--data', dataDir, '--http', '0'],
       ...['--station', this.#station, '--rules', this.#rulesFile, '--output', init.output ?? 'null'],
-      ...['--listen', '/ip4/127.0.0.1/tcp/0', '--no-mdns', ...(init.extra ?? [])],
+      ...['--deploy-after', '3', '--listen', '/ip4/127.0.0.1/tcp/0', '--no-mdns', ...(init.extra ?? [])],
     ]);
     await node.start(this.#bootstrap());
     this.nodes.push(node);

@@ -44,6 +44,18 @@ describe('Programme', () => {
     expect(scheduled).toEqual(['1 a', '2 b']);
   });
 
+  it('hands over a whole queue that is scheduled in one go', async () => {
+    const { programme, scheduled } = setUp(['a']);
+    const entries = [0, 1, 2, 3, 4, 5].map((slot) => ({
+      slot,
+      track: track('a'),
+      startMs: slot * 24_000,
+      durationMs: 24_000,
+    }));
+    await Promise.all(entries.map((entry) => programme.schedule(entry)));
+    expect(scheduled).toEqual(['0 a', '1 a', '2 a', '3 a', '4 a', '5 a']);
+  });
+
   it('takes no manifest of another track than the slot’s', async () => {
     const { programme, scheduled } = setUp();
     await programme.schedule({ slot: 2, track: track('b'), startMs: 0, durationMs: 24_000 });
