@@ -25,6 +25,8 @@ const HEADS_KEPT = 16;
 const FETCHES_KEPT = 9;
 /** A track that takes this long to arrive wants one slot more of lookahead. */
 export const FETCH_STEP_MS = 120_000;
+/** Records between two changes of the lookahead. */
+const LOOKAHEAD_EVERY = 3;
 
 const rosterHash = (entries: ReadonlyMap<NodeId, RosterEntry>): string =>
   hashValue([...entries.values()].sort((a, b) => (a.node_id < b.node_id ? -1 : 1)).map(packRosterEntry));
@@ -226,9 +228,11 @@ function fold(parent: Link, winner: Winner | null): Link {
 
 /**
  * How far ahead to propose: the model's five, and one slot more for every `FETCH_STEP_MS` that tracks take to arrive (the
- * median of what the last winners report), up to `lookahead_max`. It moves by one slot a record.
+ * median of what the last winners report), up to `lookahead_max`. It moves by one slot in three records.
  */
-function nextLookahead(log: Pick<LogState, 'lookahead' | 'rules'>, fetches: readonly number[]): number {
+function nextLookahead(log: Pick<LogState, 'slot' | 'lookahead' | 'rules'>, fetches: readonly number[]): number {
+  // A slot and its basis must not differ by more than one, or nothing would be left of the time for proposing.
+  if (log.slot % LOOKAHEAD_EVERY !== 0) return log.lookahead;
   const sorted = [...fetches].sort((a, b) => a - b);
   const median = sorted[Math.floor(sorted.length / 2)] ?? 0;
   const wanted = Math.min(log.rules.lookahead_max, LOOKAHEAD + Math.floor(median / FETCH_STEP_MS));

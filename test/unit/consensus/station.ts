@@ -223,3 +223,12 @@ export function opBy<B extends Op>(
   const base = { v: 1, station: hand.station.stationId, node_id: crypto.nodeId, timestamp: START_MS + hand.nowMs };
   return signMessage(crypto, { ...base, ...body } as unknown as Op);
 }
+
+/** Lets node `by` win the next slot with these operations, and gives back the log state after it. */
+export function carry(hand: Hand, ops: Signed<Op>[], by = 1, change: Partial<Proposal> = {}): Link {
+  const slot = hand.head.record.slot + 1;
+  hand.until((slot - 5) * TRACK_MS + 1_000);
+  hand.hear(proposalBy(hand, by, slot, { ...change, ops }));
+  hand.until((slot - 4) * TRACK_MS + 40_000);
+  return hand.link(slot);
+}
