@@ -1,0 +1,54 @@
+import { encode } from '@ipld/dag-cbor';
+import { CID } from 'multiformats/cid';
+import { cidOf, DAG_CBOR, sha256 } from './cid.ts';
+import { CATALOG_PAGE_TRACKS } from './limits.ts';
+import type { HashText, LibraryTrack } from './types.ts';
+
+/**
+ * Tracks in the order of their hashes, each with its place as index: the playlist. So two boxes with the same music
+ * have the same playlist, in whatever folders it lies.
+ */
+export function toPlaylist<T extends { trackHash: HashText }>(tracks: Iterable<T>): (T & { index: number })[] {
+  return [...tracks]
+    .sort((a, b) => (a.trackHash < b.trackHash ? -1 : 1))
+    .map((track, index) => Object.assign(track, { index }));
+}
+
+/** The model's formula: SHA-256 of "hash:index" of the sorted tracks, joined by "|". */
+export function playlistHash(tracks: readonly { trackHash: HashText; index: number }[]): HashText {
+  const text = tracks.map(({ trackHash, index }) => `${trackHash}:${index}`).join('|');
+  return `sha256:${sha256(Buffer.from(text)).toString('hex')}`;
+}
+
+export interface CatalogBlock {
+  cid: CID;
+  bytes: Uint8Array;
+}
+
+/**
+ * The catalog as DAG-CBOR blocks, the root last. The root is
+ * `{ v: 1, kind: 'starling-catalog', playlist_hash, tracks: <number>, pages: [CID] }`, a page
+ * `{ v: 1, kind: 'starling-catalog-page', tracks: [{ track_hash, track_index, name, duration, manifest: CID }] }`.
+ */
+export function makeCatalog(tracks: readonly LibraryTrack[], hash: HashText): CatalogBlock[] {
+  const blocks: CatalogBlock[] = [];
+  const add = (value: unknown): CID => {
+    const bytes = encode(value);
+    const cid = cidOf(DAG_CBOR, bytes);
+    blocks.push({ cid, bytes });
+    return cid;
+  };
+  const pages: CID[] = [];
+  for (let at = 0; at < tracks.length; at += CATALOG_PAGE_TRACKS) {
+    const part = tracks.slice(at, at + CATALOG_PAGE_TRACKS).map((track) => ({
+      track_hash: track.trackHash,
+      track_index: track.index,
+      name: track.name,
+      duration: track.durationMs,
+      manifest: CID.parse(track.manifest),
+    }));
+    pages.push(add({ v: 1, kind: 'starling-catalog-page', tracks: part }));
+  }
+  add({ v: 1, kind: 'starling-catalog', playlist_hash: hash, tracks: tracks.length, pages });
+  return blocks;
+}
