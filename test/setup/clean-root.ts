@@ -31,9 +31,9 @@ exec chroot "$1" /bin/sh -c "$2"
 
 /** As minimal a root as this has no useradd. */
 const ADD_USER = `
-echo listener:x:1000:1000::/home/listener:/bin/sh >> /etc/passwd
+echo listener:x:1000:1000::/srv/listener:/bin/sh >> /etc/passwd
 echo listener:x:1000: >> /etc/group
-mkdir -p /home/listener && chown -R 1000:1000 /home/listener "${CLONE}"
+mkdir -p /srv/listener && chown -R 1000:1000 /srv/listener "${CLONE}"
 `;
 
 interface Step {
@@ -69,7 +69,7 @@ function environment(): Record<string, string> {
   }).trim();
   const proxies = Object.entries(process.env).filter(([name]) => /^(https?|no)_proxy$/i.test(name));
   return {
-    HOME: '/root',
+    HOME: '/srv',
     PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
     LANG: 'C.UTF-8',
     npm_config_registry: registry,
@@ -122,7 +122,7 @@ class CleanRoot {
 
 /** The command as a user without rights, in the clone. */
 function asUser(command: string): string {
-  const user = 'setpriv --reuid 1000 --regid 1000 --clear-groups env HOME=/home/listener USER=listener sh -c';
+  const user = 'setpriv --reuid 1000 --regid 1000 --clear-groups env HOME=/srv/listener USER=listener sh -c';
   return `cd "${CLONE}" && ${user} '${command}'`;
 }
 
