@@ -6,7 +6,7 @@ import { makeDemoLibrary } from '../../src/library/demo-library.ts';
 
 const AUDIO = new Set(['.mp3', '.ogg', '.oga', '.opus', '.flac', '.m4a', '.aac', '.wav']);
 /** Recordings are cut to this length, without another encoding, so that a short run hears several. */
-const EXCERPT_S = [14, 22] as const;
+const EXCERPT_S = [8, 11] as const;
 /** Where excerpts begin: after many a quiet opening. */
 const EXCERPT_FROM_S = 8;
 const TRACKS_A_NODE = 8;

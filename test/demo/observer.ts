@@ -15,6 +15,8 @@ export interface DemoResult {
   /** Slots that nobody proposed for. */
   fallbacks: number;
   played_slots: number;
+  /** Samples in which a node that has music sounded nothing at all while the programme ran. */
+  silent_moments: number;
   conflicts: number[];
 }
 
@@ -26,6 +28,7 @@ export class FlockObserver {
   readonly #fallbackSlots = new Set<number>();
   readonly #played = new Map<string, Set<number>>();
   readonly #foreign = new Set<string>();
+  #silentMoments = 0;
 
   /** One moment: the status of every node that answered. */
   add(statuses: readonly StatusSnapshot[]): void {
@@ -53,6 +56,7 @@ export class FlockObserver {
       nodes_that_played_foreign: this.#foreign.size,
       fallbacks: this.#fallbackSlots.size,
       played_slots: new Set([...this.#played.values()].flatMap((slots) => [...slots])).size,
+      silent_moments: this.#silentMoments,
       conflicts,
     };
   }
@@ -70,6 +74,8 @@ export class FlockObserver {
 
   #notePlaying(status: StatusSnapshot): void {
     const { now } = status;
+    if (now !== null && now.slot >= 0 && status.output.state === 'idle' && status.library.ready > 0)
+      this.#silentMoments += 1;
     if (now === null || now.track === null || now.source !== 'flock') return;
     const played = this.#played.get(status.node.id) ?? new Set<number>();
     played.add(now.slot);
