@@ -55,6 +55,9 @@ export function forgetChain(turn: Turn): void {
   state.ownProposals.clear();
   state.chain = null;
   state.divergedStates.clear();
+  // Slots of another genesis are other slots.
+  state.divergence = { lastSlot: -1, run: 0, bannedAt: -1, divergedMs: 0, sinceMs: null };
+  persist(turn, 'divergence', null);
   state.pendingOps.clear();
   state.settling.clear();
   state.early = [];

@@ -76,7 +76,8 @@ export class Hand {
     const { stationId, rules, memo } = station;
     this.state = createConsensus({ crypto: this.crypto, stationId, nodeName: 'hand', rules, deployAfterMs: 1e9, memo });
     const { body, sig } = station.bootstrap;
-    this.feed({ type: 'start', restored: { bootstrap: { v: 1, body, sig } }, random: new Uint8Array(32) });
+    this.disk.set('bootstrap', { v: 1, body, sig });
+    this.feed({ type: 'start', restored: Object.fromEntries(this.disk), random: new Uint8Array(32) });
     this.feed({ type: 'peers', peers: station.cryptos.map((c) => c.nodeId).filter((id) => id !== this.crypto.nodeId) });
     const offers = (options.offers ?? [`own ${index}`]).map((name, i) => offerOf(name, i));
     this.feed({ type: 'library', offers, playlistHash: trackHash(`playlist ${index}`) });
