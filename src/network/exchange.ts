@@ -5,6 +5,7 @@ import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
 import type { Counters } from './counters.ts';
 import { peerOf } from './dialler.ts';
 import {
+  EXCHANGE_AFTER_JOIN_MS,
   EXCHANGE_INTERVAL_MS,
   EXCHANGE_MIN_INTERVAL_MS,
   EXCHANGE_TIMEOUT_MS,
@@ -46,6 +47,7 @@ export class PeerExchange {
   readonly #protocol: string;
   readonly #lastServedMs = new Map<string, number>();
   #timer: NodeJS.Timeout | null = null;
+  #soon: NodeJS.Timeout[] = [];
 
   constructor(components: ExchangeComponents, init: { stationId: string }) {
     this.#components = components;
@@ -59,7 +61,21 @@ export class PeerExchange {
   stop(): void {
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#timer = null;
+    this.#calm();
     this.#lastServedMs.clear();
+  }
+
+  /** A peer came: ask it, and the others too once the newcomers have found their places. */
+  joined(peer: string): void {
+    if (this.#timer === null) return;
+    void this.ask(peer);
+    this.#calm();
+    this.#soon = EXCHANGE_AFTER_JOIN_MS.map((ms) => setTimeout(() => this.#askSomebody(), ms));
+  }
+
+  #calm(): void {
+    for (const timer of this.#soon) clearTimeout(timer);
+    this.#soon = [];
   }
 
   forget(peer: string): void {

@@ -121,6 +121,8 @@ export const FETCH_ROUND_PAUSE_MS = 500;
 export const MAX_EXCHANGED_PEERS = 16;
 export const MAX_EXCHANGE_BYTES = 32_768;
 export const EXCHANGE_INTERVAL_MS = 20_000;
+/** After somebody joined, things are moving: ask again soon. */
+export const EXCHANGE_AFTER_JOIN_MS: readonly number[] = [2_000, 5_000];
 export const EXCHANGE_MIN_INTERVAL_MS = 2_000;
 export const EXCHANGE_TIMEOUT_MS = 5_000;
 

@@ -323,7 +323,7 @@ class StationNetwork implements Network {
       this.#sendAway(peer, FOREIGN_PEER_MS);
       return;
     }
-    if (this.#peerList.join(peer)) void this.#exchange.ask(peer);
+    if (this.#peerList.join(peer)) this.#exchange.joined(peer);
   }
 
   #endGrace(peer: string): void {

@@ -1,5 +1,7 @@
 /** Networks for the tests: real ones on loopback, each with an identity and a store of its own. */
 import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { MemoryBlockstore } from 'blockstore-core';
 import { MemoryDatastore } from 'datastore-core';
@@ -142,6 +144,16 @@ export async function makeFlock(count: number, init: Partial<NetworkInit> = {}):
 
 export async function stopAll(boxes: Box[]): Promise<void> {
   await Promise.all(boxes.map((box) => box.network.stop()));
+}
+
+/** A loopback multiaddr with a port that is free now. */
+export async function freeAddress(): Promise<string> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return `/ip4/127.0.0.1/tcp/${port}`;
 }
 
 /** A raw block of pseudo-random bytes. */

@@ -6,7 +6,18 @@ import {
   StationIdError,
   StationKeyError,
 } from '../../src/network/index.ts';
-import { knows, makeBlock, makeBox, makeFlock, OTHER_STATION, seed, stateOf, stopAll, until } from './boxes.ts';
+import {
+  freeAddress,
+  knows,
+  makeBlock,
+  makeBox,
+  makeFlock,
+  OTHER_STATION,
+  seed,
+  stateOf,
+  stopAll,
+  until,
+} from './boxes.ts';
 import { describeNetwork } from './contract.ts';
 import { FakeAir, FakeNetwork } from './fake-network.ts';
 
@@ -84,6 +95,36 @@ describe('the network', () => {
       await second!.network.publish('state', stateOf(second!, number++));
       return heard >= 2;
     });
+    await stopAll(boxes);
+  });
+
+  it('comes together again after boxes came and went in the middle of everything', async () => {
+    // ports of their own, as real boxes have: who comes back is where it was
+    const listen = await Promise.all(Array.from({ length: 5 }, freeAddress));
+    const boxes = listen.map((address, index) => makeBox(index + 1, { listen: [address], bootstrap: [listen[0]!] }));
+    for (const box of boxes) await box.network.start();
+    await until('all meet', () => boxes.every((a) => boxes.every((b) => a === b || knows(a, b))));
+    const busy = new AbortController();
+    const work = boxes.map(async (box, index) => {
+      for (let number = 0; !busy.signal.aborted; number++) {
+        const peer = boxes[(index + 1 + (number % 4)) % 5]!.nodeId;
+        const calls = [
+          box.network.publish('state', stateOf(box, number)),
+          box.network.request(peer, { kind: 'status' }, 1_000),
+          box.network.exchangeTime(peer),
+        ];
+        await Promise.allSettled(calls);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    });
+    for (const gone of [[1, 2], [0], [3, 4], [0, 2]]) {
+      await Promise.all(gone.map((index) => boxes[index]!.network.stop()));
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      await Promise.all(gone.map((index) => boxes[index]!.network.start()));
+    }
+    busy.abort();
+    await Promise.all(work);
+    await until('all know all', () => boxes.every((a) => boxes.every((b) => a === b || knows(a, b))), 30_000);
     await stopAll(boxes);
   });
 
