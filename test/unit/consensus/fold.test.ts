@@ -12,7 +12,7 @@ import { bootstrapLinks, deriveLink, packLog } from '../../../src/consensus/log.
 import type { Op, Proposal, Signed } from '../../../src/consensus/messages.ts';
 import { admissionId } from '../../../src/consensus/ops.ts';
 import { DEFAULT_RULES, rulesJson } from '../../../src/consensus/rules.ts';
-import { simulatedCrypto, simulatedNodeId } from '../../simulation/network.ts';
+import { simulatedCrypto, simulatedNodeId } from '../../simulation/crypto.ts';
 import { makeStation, type Station, TRACK_MS, trackHash } from './station.ts';
 
 const MEMBERS = 5;

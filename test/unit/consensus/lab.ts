@@ -17,7 +17,7 @@ import { endorsementBytes } from '../../../src/consensus/signed.ts';
 import { type ConsensusState, createConsensus } from '../../../src/consensus/state.ts';
 import { nextWakeMs, step } from '../../../src/consensus/step.ts';
 import { phasesOf, type SlotPhases } from '../../../src/consensus/timeline.ts';
-import { simulatedCrypto, simulatedNodeId } from '../../simulation/network.ts';
+import { simulatedCrypto, simulatedNodeId } from '../../simulation/crypto.ts';
 
 export const STATION = hashText('the laboratory');
 const START_MS = 1_700_000_000_000;
