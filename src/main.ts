@@ -21,6 +21,7 @@ import { writeFileAtomically } from './node/atomic-file.ts';
 import { createCrypto } from './node/crypto.ts';
 import { loadIdentity } from './node/identity.ts';
 import { Journal } from './node/journal.ts';
+import { rememberedPort, rememberPort } from './node/listen-port.ts';
 import { createLogger, type LineLogger } from './node/logger.ts';
 import { chooseSources, type MusicSources } from './node/music-sources.ts';
 import { StarlingNode } from './node/node.ts';
@@ -78,7 +79,7 @@ async function main(): Promise<void> {
 /** Starts a starling. @returns the way to stop it */
 async function run(settings: Settings, log: LineLogger): Promise<() => Promise<void>> {
   const house = await openHouse(settings, log);
-  const network = composeNetwork(house);
+  const network = composeNetwork(house, await listenAddresses(settings));
   const mounts = createMounts({ log });
   await mounts.start().catch((error) => log.warn('sticks cannot be watched', { cause: (error as Error).message }));
   const chooseMusic = () =>
@@ -152,7 +153,13 @@ function stationNowMs(house: House): number {
   return house.node?.stationNowMs() ?? house.clock.nowMs(monoMs());
 }
 
-function composeNetwork(house: House) {
+/** As chosen; by default every address, on a port that stays the same from start to start. */
+async function listenAddresses(settings: Settings): Promise<string[]> {
+  if (settings.source.listen !== 'default') return settings.listen;
+  return [`/ip4/0.0.0.0/tcp/${await rememberedPort(settings.dataDir)}`];
+}
+
+function composeNetwork(house: House, listen: string[]) {
   const { settings, store, datastore, crypto, log } = house;
   return createNetwork(
     {
@@ -168,7 +175,7 @@ function composeNetwork(house: House) {
       identitySeed: house.identity.signingSeed,
       stationId: house.stationId,
       stationKey: settings.stationKey,
-      listen: settings.listen,
+      listen,
       bootstrap: settings.bootstrap,
       mdns: settings.mdns,
     },
@@ -197,7 +204,7 @@ function composeNode(
       filler: () => house.node?.filler() ?? null,
       log,
     },
-    { output: settings.output, volume: settings.volume, trimMs: settings.trimMs },
+    { output: settings.output, volume: settings.volume, trimMs: -settings.trimMs },
   );
   const node = new StarlingNode(
     {
@@ -293,6 +300,7 @@ function tellWhereToFind(house: House, network: ReturnType<typeof createNetwork>
   const { settings, crypto, log } = house;
   const run = { version: 1, pid: process.pid, http_port: port, addresses: network.addresses(), node_id: crypto.nodeId };
   writeFileAtomically(join(settings.dataDir, RUN_FILE), `${JSON.stringify(run, null, 2)}\n`);
+  if (settings.source.listen === 'default') rememberPort(settings.dataDir, network.addresses());
   log.info(`${settings.name} is tuned to "${settings.station}": http://${hostname()}:${port}/`, {
     node: crypto.nodeId,
   });

@@ -316,7 +316,7 @@ export const SETTINGS: readonly SettingSpec[] = [
     placeholder: 'MULTIADDR|PORT',
     allowed: 'a TCP port from 0 to 65535 or a multiaddr such as /ip4/192.168.1.5/tcp/4100 or /ip6/::/tcp/4100',
     help: 'Where other boxes can reach this one. May be given several times.',
-    defaultText: 'any free TCP port, found by the others over mDNS',
+    defaultText: 'TCP port 4774, or a free one that is kept from then on; found by the others over mDNS',
     check: checkListen,
   },
   {

@@ -28,7 +28,7 @@ export async function dealMusic(options: { nodes: number; music: string | null; 
   });
   if (options.music === null) {
     for (const [i, share] of shares.entries())
-      await makeDemoLibrary(share.directory, { seed: i + 1, count: TRACKS_A_NODE });
+      await makeDemoLibrary(share.directory, { seed: i + 1, count: TRACKS_A_NODE, minSeconds: 8, maxSeconds: 11 });
     return shares;
   }
   const recordings = findRecordings(options.music).slice(0, options.nodes * TRACKS_A_NODE);

@@ -18,7 +18,7 @@ describe('a flock of real processes', () => {
   const addNode = async (name: string, seed: number): Promise<FlockNode> => {
     const music = join(flock.directory, `music-${name}`);
     mkdirSync(music, { recursive: true });
-    await makeDemoLibrary(music, { seed, count: 8 });
+    await makeDemoLibrary(music, { seed, count: 8, minSeconds: 8, maxSeconds: 11 });
     return await flock.add({ name, music });
   };
 
