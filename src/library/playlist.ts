@@ -30,7 +30,7 @@ export interface CatalogBlock {
  * `{ v: 1, kind: 'starling-catalog', playlist_hash, tracks: <number>, pages: [CID] }`, a page
  * `{ v: 1, kind: 'starling-catalog-page', tracks: [{ track_hash, track_index, name, duration, manifest: CID }] }`.
  */
-export function makeCatalog(tracks: readonly LibraryTrack[], hash: HashText): CatalogBlock[] {
+export async function makeCatalog(tracks: readonly LibraryTrack[], hash: HashText): Promise<CatalogBlock[]> {
   const blocks: CatalogBlock[] = [];
   const add = (value: unknown): CID => {
     const bytes = encode(value);
@@ -47,6 +47,8 @@ export function makeCatalog(tracks: readonly LibraryTrack[], hash: HashText): Ca
       duration: track.durationMs,
       manifest: CID.parse(track.manifest),
     }));
+    // a page takes tens of milliseconds on a small computer; the player must not wait for all of them
+    await new Promise<void>((resolve) => setImmediate(resolve));
     pages.push(add({ v: 1, kind: 'starling-catalog-page', tracks: part }));
   }
   add({ v: 1, kind: 'starling-catalog', playlist_hash: hash, tracks: tracks.length, pages });
