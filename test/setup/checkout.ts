@@ -122,6 +122,8 @@ export class Checkout {
         MODULES: join(ROOT, 'node_modules'),
       },
       stdio: ['ignore', 'pipe', 'pipe'],
+      // A process group of its own, so that a test can end all of it at once.
+      detached: true,
       ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
     });
     const outcome = new Promise<Outcome>((settle) => {

@@ -85,7 +85,7 @@ describe('npm packages and bundle', () => {
     checkout.set('npm-sleeps', '2');
     const { child, outcome } = checkout.spawn(['src/setup/prepare.mjs', 'start', '--locked']);
     while (checkout.calls().length === 0) await sleep(20);
-    child.kill('SIGKILL');
+    process.kill(-(child.pid ?? 0), 'SIGKILL');
     await outcome;
     checkout.set('npm-sleeps', '0');
     expect((await checkout.prepare()).code).toBe(0);
