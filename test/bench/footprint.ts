@@ -1,7 +1,10 @@
 /** Memory and idle load of one real node, from the bundle, against what a small machine has. */
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { FAST_RULES, rulesJson } from '../../src/consensus/rules.ts';
 import { dealMusic } from '../demo/deal.ts';
-import { Flock, type FlockNode, sleep } from '../flock/flock.ts';
+import { FlockNode, sleep } from '../flock/flock.ts';
 import { type BenchOptions, type BenchResult, quantile, round } from './frame.ts';
 import { cpuSecondsOf, descendantsOf, memoryOf } from './processes.ts';
 
@@ -17,6 +20,8 @@ const SAMPLE_EVERY_MS = 250;
 /** After a start or a change of phase, so that its garbage is not measured as the phase's. */
 const SETTLE_MS = 3_000;
 const READY_WITHIN_MS = 180_000;
+/** Longer than any bench: this node deploys no station. */
+const FOREVER_S = 86_400;
 
 interface Phase {
   nodeRssMb: number;
@@ -59,33 +64,43 @@ async function measure(
 
 const forMs = (ms: number) => (elapsedMs: number) => elapsedMs >= ms;
 
-/** While the library is being read and cut; and the same node afterwards, listening for a station that never comes. */
-async function chunkingAndIdle(
-  flock: Flock,
-  music: string,
-  seconds: number,
-): Promise<{ chunking: Phase; idle: Phase; node: FlockNode }> {
-  const node = await flock.add({ name: 'Bench', music, output: 'mpv-null', extra: ['--deploy-after', '86400'] });
-  const chunking = await measure(node, true, async (elapsedMs) => {
-    const library = (await node.status())?.library;
-    if (elapsedMs > READY_WITHIN_MS) throw new Error(`the library is not ready after ${READY_WITHIN_MS} ms`);
-    return library !== undefined && !library.scanning && library.ready > 0;
-  });
-  await sleep(SETTLE_MS);
-  const idle = await measure(node, false, forMs(seconds * 1000));
-  await node.stop();
-  return { chunking, idle, node };
+/** One node on its own; started again on the same directory, it knows its library already. */
+function nodeIn(directory: string, music: string, deployAfterS: number): FlockNode {
+  const dataDir = join(directory, 'data');
+  const rules = join(directory, 'rules.json');
+  mkdirSync(dataDir, { recursive: true });
+  writeFileSync(rules, rulesJson(FAST_RULES));
+  return new FlockNode({ name: 'Bench', music }, dataDir, [
+    ...['--name', 'Bench', '--music', music, '--data', dataDir, '--http', '127.0.0.1:0', '--output', 'mpv-null'],
+    ...['--rules', rules, '--deploy-after', String(deployAfterS), '--listen', '/ip4/127.0.0.1/tcp/0', '--no-mdns'],
+  ]);
 }
 
-async function playing(flock: Flock, music: string, seconds: number): Promise<Phase> {
-  const node = await flock.add({ name: 'Bench', music, output: 'mpv-null', extra: ['--deploy-after', '0'] });
-  await flock.until('the node plays', READY_WITHIN_MS, (statuses) =>
-    statuses.some((one) => one.now?.track != null && one.library.ready > 0 && !one.library.scanning),
-  );
+async function libraryIsReady(node: FlockNode): Promise<boolean> {
+  const library = (await node.status())?.library;
+  return library !== undefined && !library.scanning && library.ready > 0;
+}
+
+/** While the library is being read and cut; and the same node afterwards, listening for a station that never comes. */
+async function chunkingAndIdle(node: FlockNode, seconds: number): Promise<{ chunking: Phase; idle: Phase }> {
+  await node.start([]);
+  const chunking = await measure(node, true, async (elapsedMs) => {
+    if (elapsedMs > READY_WITHIN_MS) throw new Error(`the library is not ready after ${READY_WITHIN_MS} ms`);
+    return await libraryIsReady(node);
+  });
   await sleep(SETTLE_MS);
-  const phase = await measure(node, false, forMs(seconds * 1000));
-  await node.stop();
-  return phase;
+  return { chunking, idle: await measure(node, false, forMs(seconds * 1000)) };
+}
+
+async function playing(node: FlockNode, seconds: number): Promise<Phase> {
+  await node.start([]);
+  const deadline = performance.now() + READY_WITHIN_MS;
+  while ((await node.status())?.now?.track == null || !(await libraryIsReady(node))) {
+    if (performance.now() > deadline) throw new Error(`nothing plays after ${READY_WITHIN_MS} ms`);
+    await sleep(SAMPLE_EVERY_MS);
+  }
+  await sleep(SETTLE_MS);
+  return await measure(node, false, forMs(seconds * 1000));
 }
 
 function row(name: string, phase: Phase) {
@@ -97,15 +112,19 @@ function row(name: string, phase: Phase) {
 export async function run(options: BenchOptions): Promise<BenchResult> {
   if (!existsSync('/proc/self/smaps_rollup')) throw new Error("this bench reads Linux's /proc/PID/smaps_rollup");
   const seconds = options.seconds ?? DEFAULT_SECONDS;
-  const flock = await Flock.create({ prefix: 'starling-bench-' });
+  const directory = mkdtempSync(join(tmpdir(), 'starling-bench-'));
+  const nodes: FlockNode[] = [];
   try {
     options.say('making a small library of tagged tracks …');
-    const [share] = await dealMusic({ nodes: 1, music: null, into: flock.directory });
+    const [share] = await dealMusic({ nodes: 1, music: null, into: directory });
     if (share === undefined) throw new Error('no music was made');
+    const [listener, player] = [FOREVER_S, 0].map((deployAfterS) => nodeIn(directory, share.directory, deployAfterS));
+    nodes.push(listener!, player!);
     options.say(`cutting it, then idle for ${seconds} s …`);
-    const { chunking, idle } = await chunkingAndIdle(flock, share.directory, seconds);
+    const { chunking, idle } = await chunkingAndIdle(listener!, seconds);
+    await listener!.stop();
     options.say(`playing for ${seconds} s …`);
-    const play = await playing(flock, share.directory, seconds);
+    const play = await playing(player!, seconds);
     return {
       columns: [
         'phase',
@@ -137,6 +156,7 @@ export async function run(options: BenchOptions): Promise<BenchResult> {
       ],
     };
   } finally {
-    await flock.stop();
+    await Promise.all(nodes.map((node) => node.stop()));
+    rmSync(directory, { recursive: true, force: true });
   }
 }
