@@ -101,26 +101,33 @@ function writeInteger(value: number): void {
 }
 
 function writeText(text: string): void {
-  const start = length;
-  const units = text.length;
-  writeHead(MAJOR_TEXT, units);
-  reserve(units);
-  for (let i = 0; i < units; i++) {
-    const code = text.charCodeAt(i);
-    if (code > 0x7f) {
-      length = start;
-      writeLongText(text);
-      return;
-    }
-    buffer[length++] = code;
+  const bytes = utf8Length(text);
+  writeHead(MAJOR_TEXT, bytes);
+  reserve(bytes);
+  if (bytes === text.length) {
+    for (let i = 0; i < bytes; i++) buffer[length++] = text.charCodeAt(i);
+  } else {
+    length += encoder.encodeInto(text, buffer.subarray(length)).written;
   }
 }
 
-/** Text beyond ASCII: its length in bytes is known only when it is encoded. */
-function writeLongText(text: string): void {
-  const bytes = encoder.encode(text);
-  writeHead(MAJOR_TEXT, bytes.length);
-  append(bytes);
+/** Length in UTF-8; a surrogate alone counts as the replacement character that it becomes. */
+function utf8Length(text: string): number {
+  let bytes = text.length;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code < 0x80) continue;
+    bytes += code < 0x800 ? 1 : 2;
+    const isPair = code >= 0xd800 && code < 0xdc00 && isLowSurrogate(text, i + 1);
+    // Two units, four bytes.
+    if (isPair) i++;
+  }
+  return bytes;
+}
+
+function isLowSurrogate(text: string, at: number): boolean {
+  const code = at < text.length ? text.charCodeAt(at) : 0;
+  return code >= 0xdc00 && code < 0xe000;
 }
 
 function writeBytes(bytes: Uint8Array): void {
