@@ -150,13 +150,20 @@ function writeMap(map: Record<string, unknown>, depth: number): void {
   const prototype = Object.getPrototypeOf(map);
   if (prototype !== Object.prototype && prototype !== null)
     throw new NotEncodableError('neither a plain object nor an array');
-  const keys = Object.keys(map).sort(byCanonicalOrder);
+  const keys = Object.keys(map);
+  if (!isInCanonicalOrder(keys)) keys.sort(byCanonicalOrder);
   writeHead(MAJOR_MAP, keys.length);
   for (const key of keys) {
     if (key.length === 0 || !isAscii(key)) throw new NotEncodableError(`the key ${JSON.stringify(key)}`);
     writeText(key);
     write(map[key], depth + 1);
   }
+}
+
+/** So it is in everything that was decoded. */
+function isInCanonicalOrder(keys: readonly string[]): boolean {
+  for (let i = 1; i < keys.length; i++) if (byCanonicalOrder(keys[i - 1]!, keys[i]!) > 0) return false;
+  return true;
 }
 
 /** Shorter keys first, then byte by byte (RFC 7049, section 3.9, as DAG-CBOR asks for). */
