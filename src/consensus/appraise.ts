@@ -86,7 +86,8 @@ function examine(judge: Judge, basis: Link, body: Proposal): Appraisal {
   return { ok: true, ticket, nodeTicket, output };
 }
 
-function causeAgainst(log: LogState, body: Proposal): string | null {
+/** Why a proposal does not count, as far as that can be told without checking a proof; null: nothing against it. */
+export function causeAgainst(log: LogState, body: Proposal): string | null {
   const { rules } = log;
   if (!isEligible(log, body.node_id, body.target_slot)) return 'ineligible';
   if (body.rules_hash !== log.rulesHash) return 'rules';

@@ -7,7 +7,7 @@ import type { RecordHash } from './messages.ts';
 import { dropStaleOps } from './pending.ts';
 import { openSettling, ownersOf, takeProposal } from './settle.ts';
 import type { Chain, ConsensusState, Settling, Turn } from './state.ts';
-import { endOf, isOnChain, linkAt } from './state.ts';
+import { endOf, headOf, isOnChain, linkAt } from './state.ts';
 
 /** Records kept: over a day of music, so that a partition of a night still finds its fork point. */
 export const LINKS_KEPT = 576;
@@ -102,8 +102,23 @@ export function switchBranch(turn: Turn, forkSlot: number, path: readonly Link[]
 }
 
 export function rememberBranch(state: ConsensusState, link: Link): void {
-  if (state.branches.size >= MAX_BRANCH_LINKS) state.branches.delete(state.branches.keys().next().value!);
+  if (state.branches.size >= MAX_BRANCH_LINKS) dropIdleBranches(state);
   state.branches.set(link.hash, link);
+}
+
+/** Makes room: first what no member of the roster stands on, then the oldest. */
+function dropIdleBranches(state: ConsensusState): void {
+  const { entries } = headOf(state.chain!).log.roster;
+  const alive = new Set<RecordHash>();
+  for (const [id, { state: signed }] of state.heard) {
+    if (!entries.has(id)) continue;
+    for (let link = state.branches.get(signed.body.head); link !== undefined && !alive.has(link.hash); ) {
+      alive.add(link.hash);
+      link = state.branches.get(link.record.prev);
+    }
+  }
+  for (const hash of state.branches.keys()) if (!alive.has(hash)) state.branches.delete(hash);
+  if (state.branches.size >= MAX_BRANCH_LINKS) state.branches.delete(state.branches.keys().next().value!);
 }
 
 function afterGrowth(turn: Turn): void {

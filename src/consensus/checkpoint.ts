@@ -78,6 +78,7 @@ function unpackLog(packed: Packed, rulesText: string): LogState {
           .map((e) => [e.node_id, e]),
       ),
     ),
+    departed: new Map(rows('departed').map(([id, said]) => [id as string, said as number])),
     exclusions: new Map(
       rows('exclusions').map(([id, from, until, times]) => [
         id as string,
@@ -97,19 +98,21 @@ function unpackLog(packed: Packed, rulesText: string): LogState {
 }
 
 function unpackEntry(row: Row): RosterEntry {
-  const [node_id, vrf_key, name, since, renewed, eligible_from] = row as [
+  const [node_id, vrf_key, name, since, renewed, said, eligible_from] = row as [
     string,
     Uint8Array,
     string,
     number,
     number,
     number,
+    number,
   ];
-  return { node_id, vrf_key, name, since, renewed, eligible_from };
+  return { node_id, vrf_key, name, since, renewed, said, eligible_from };
 }
 
 function unpackSubject(row: Row): [string, Subject] {
-  const [id, rules, admit, opened, electorate, yes, no] = row as [
+  const [id, by, rules, admit, opened, electorate, yes, no] = row as [
+    string,
     string,
     string | null,
     Row | null,
@@ -118,7 +121,7 @@ function unpackSubject(row: Row): [string, Subject] {
     string[],
     string[],
   ];
-  return [id, { rules, admit: admit === null ? null : unpackEntry(admit), opened, electorate, yes, no }];
+  return [id, { by, rules, admit: admit === null ? null : unpackEntry(admit), opened, electorate, yes, no }];
 }
 
 function unpackHistory(row: Row): HistoryEntry {

@@ -127,6 +127,8 @@ export type Effect =
   | { type: 'answer'; requestId: number; response: SyncResponse }
   /** Bring this track's blocks here, all of them, before `neededAtMs`. `final` false: a likely winner, fetch politely. */
   | { type: 'fetch'; slot: number; track: ScheduledTrack; neededAtMs: number; final: boolean }
+  /** Rule `cross_seed`: bring these tracks here in quiet times and keep them, instead of those named before. */
+  | { type: 'keep'; tracks: ScheduledTrack[] }
   | { type: 'cancelFetch'; slot: number; manifest: string }
   /** Play this track (null: own programme) in this slot. A repeated slot replaces the earlier word. */
   | { type: 'schedule'; slot: number; track: ScheduledTrack | null; startMs: number; durationMs: number }

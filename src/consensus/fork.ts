@@ -1,7 +1,7 @@
 /** Two logs, one flock: which one holds. Every node counts the same voices by the same rule. */
 import { announceFrom, findLink, pathFromChain, switchBranch } from './chain.ts';
 import { epochAt } from './gossip.ts';
-import { startJoining } from './join.ts';
+import { askStatuses, startJoining } from './join.ts';
 import type { Link } from './link.ts';
 import type { NodeId, RecordHash } from './messages.ts';
 import type { Conflict, ConsensusState, Turn } from './state.ts';
@@ -35,11 +35,16 @@ export function forksDue(turn: Turn): void {
 function weighBranches(turn: Turn, epoch: number): void {
   const { state } = turn;
   const { own, branches } = collectVoices(state, epoch);
-  for (const key of state.conflicts.keys()) if (!branches.has(key)) state.conflicts.delete(key);
+  const fresh = rulesNow(state).state_fresh_epochs;
+  // A branch that nobody was heard on for a moment (its records flushed, a message lost) keeps its count.
+  for (const [key, { seen }] of state.conflicts) {
+    if (!branches.has(key) && epoch - seen > fresh) state.conflicts.delete(key);
+  }
   for (const [key, branch] of branches) {
-    const conflict = state.conflicts.get(key) ?? { streak: 0, since: epoch };
+    const conflict = state.conflicts.get(key) ?? { streak: 0, since: epoch, seen: epoch };
     if (!state.conflicts.has(key) && state.conflicts.size >= MAX_CONFLICTS) continue;
     state.conflicts.set(key, conflict);
+    conflict.seen = epoch;
     conflict.streak = holdsAgainstOurs(turn, branch, own, branches, conflict, epoch) ? conflict.streak + 1 : 0;
     if (conflict.streak < rulesNow(state).fork_epochs) continue;
     changeTo(turn, branch);
@@ -164,9 +169,13 @@ export function crossDue(turn: Turn): void {
 
 // Other geneses: stations that were deployed at once under one name
 
+/** Between two questions to all neighbours where they stand, while other geneses are heard of. */
+const CENSUS_EPOCHS = 1;
+
 function weighGeneses(turn: Turn): void {
   const { state } = turn;
   if (state.pinnedGenesis !== null || state.joining !== null) return;
+  takeCensus(turn);
   const rival = strongestRival(turn);
   if (rival === null) {
     state.foreignStreak = null;
@@ -182,18 +191,32 @@ function weighGeneses(turn: Turn): void {
   startJoining(turn, rival);
 }
 
-/** The genesis that beats ours: more voices, or as many and a lower hash. */
-function strongestRival(turn: Turn): RecordHash | null {
+/** Asks neighbours where they stand while somebody speaks of another genesis, or a neighbour is known to stand there. */
+function takeCensus(turn: Turn): void {
   const { state } = turn;
   const { state_epoch_ms, state_fresh_epochs } = rulesNow(state);
-  const oldestMono = turn.monoMs - state_epoch_ms * (state_fresh_epochs + 1);
-  let best = { genesis: state.chain!.genesis, weight: 0 };
-  for (const heard of state.heard.values()) if (heard.monoMs >= oldestMono) best.weight++;
-  for (const [genesis, voices] of state.foreign) {
-    for (const [id, voice] of voices) if (voice.monoMs < oldestMono) voices.delete(id);
-    if (voices.size === 0) state.foreign.delete(genesis);
-    const wins = voices.size > best.weight || (voices.size === best.weight && genesis < best.genesis);
-    if (wins) best = { genesis, weight: voices.size };
+  for (const [genesis, monoMs] of state.foreign) {
+    if (turn.monoMs - monoMs > 4 * state_fresh_epochs * state_epoch_ms) state.foreign.delete(genesis);
   }
-  return best.genesis === state.chain!.genesis ? null : best.genesis;
+  const elsewhere = [...state.statuses.values()].some((s) => s.genesis !== null && s.genesis !== state.chain!.genesis);
+  if (state.foreign.size > 0 || elsewhere) askStatuses(turn, CENSUS_EPOCHS * state_epoch_ms);
+}
+
+/**
+ * The genesis that beats ours: more neighbours stand on it, or as many and its hash is lower. Only neighbours count, by
+ * their own word over their own connection: a STATE of another time domain may be years old, and keys cost nothing.
+ */
+function strongestRival(turn: Turn): RecordHash | null {
+  const { state } = turn;
+  const own = state.chain!.genesis;
+  const weights = new Map<RecordHash, number>([[own, 1]]);
+  for (const { genesis } of state.statuses.values()) {
+    if (genesis !== null) weights.set(genesis, (weights.get(genesis) ?? 0) + 1);
+  }
+  let best = own;
+  for (const [genesis, weight] of weights) {
+    const most = weights.get(best)!;
+    if (weight > most || (weight === most && genesis < best)) best = genesis;
+  }
+  return best === own ? null : best;
 }

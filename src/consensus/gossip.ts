@@ -9,9 +9,8 @@ import { count, headOf, playingLink, rulesNow } from './state.ts';
 
 /** Nodes outside of the roster whose STATE is kept: enough to show who is about to join. */
 export const MAX_STRANGERS = 64;
-/** Time domains other than ours that are watched, and voices in each. */
+/** Geneses other than ours that were heard of lately. */
 export const MAX_FOREIGN_GENESES = 8;
-export const MAX_FOREIGN_VOICES = 256;
 /** A JOIN that no winner carried is signed anew after this time; the wire drops repeated bytes. */
 const JOIN_AGAIN_MS = 20_000;
 /** Own voice is spread over this share of an epoch, so that a flock does not speak in one instant. */
@@ -32,7 +31,7 @@ export function speaksIn(state: ConsensusState, nodeId: string, epoch: number): 
 export function stateAtMs(state: ConsensusState, epoch: number): number {
   const { state_epoch_ms } = rulesNow(state);
   const spread = Math.max(1, Math.floor((state_epoch_ms * SPREAD_PCT) / 100));
-  return epoch * state_epoch_ms + (smallHash(state.crypto.nodeId) % spread);
+  return epoch * state_epoch_ms + (state.ownLot % spread);
 }
 
 /** Says what this node does, if it is time; the epoch reaches the disk first. */
@@ -41,9 +40,9 @@ export function stateDue(turn: Turn): void {
   if (state.phase !== 'member' || state.chain === null) return;
   const epoch = epochAt(state, turn.nowMs);
   if (turn.nowMs < stateAtMs(state, epoch)) return;
-  const sameDomain = state.ownEpochGenesis === state.chain.genesis;
-  // A clock that was wrong by far once must not silence this node: nobody accepted what it said then.
-  if (sameDomain && epoch <= state.ownEpoch && state.ownEpoch - epoch < 10) return;
+  // Once an epoch, whatever the clock did meanwhile: two words for one would be evidence against this node.
+  if (state.ownEpochGenesis === state.chain.genesis && epoch <= state.ownEpoch) return;
+  if (isOutOfTime(turn)) return;
   state.ownEpoch = epoch;
   state.ownEpochGenesis = state.chain.genesis;
   if (!speaksIn(state, state.crypto.nodeId, epoch)) return;
@@ -51,6 +50,21 @@ export function stateDue(turn: Turn): void {
   const signed = signBody(state, makeState(turn, epoch));
   hear(turn, signed);
   turn.effects.push({ type: 'publish', topic: 'state', message: signed });
+}
+
+/** More of the flock lives in other epochs than in ours: then our clock is the wrong one, and we had better be quiet. */
+function isOutOfTime(turn: Turn): boolean {
+  const { state } = turn;
+  const { state_epoch_ms, state_fresh_epochs } = rulesNow(state);
+  const oldest = turn.monoMs - (state_fresh_epochs + 1) * state_epoch_ms;
+  let along = 0;
+  for (const [id, heard] of state.heard) if (heard.monoMs >= oldest && id !== state.crypto.nodeId) along++;
+  let apart = 0;
+  for (const [id, monoMs] of state.dissent)
+    if (monoMs >= oldest && (state.heard.get(id)?.monoMs ?? 0) < oldest) apart++;
+  if (apart <= along) return false;
+  count(state, 'outOfTime');
+  return true;
 }
 
 function makeState(turn: Turn, epoch: number): StateMessage {
@@ -87,11 +101,13 @@ export function hear(turn: Turn, signed: Signed<StateMessage>): Heeded {
   const { state } = turn;
   const { body } = signed;
   const chain = state.chain;
-  noteGenesis(state, body.node_id, body.genesis);
   if (chain === null || body.genesis !== chain.genesis) return hearForeign(turn, signed);
   const log = headOf(chain).log;
   const epoch = epochAt(state, turn.nowMs);
-  if (Math.abs(body.epoch - epoch) > log.rules.state_fresh_epochs) return 'ignore';
+  if (Math.abs(body.epoch - epoch) > log.rules.state_fresh_epochs) {
+    if (log.roster.entries.has(body.node_id)) state.dissent.set(body.node_id, turn.monoMs);
+    return 'ignore';
+  }
   const known = state.heard.get(body.node_id);
   if (known === undefined && !mayBeHeard(state, body.node_id)) return 'ignore';
   // An epoch out of reach is from before the clock, or the rule of its length, was changed.
@@ -119,25 +135,15 @@ function hearAgain(turn: Turn, known: Signed<StateMessage>, signed: Signed<State
   return 'accept';
 }
 
-/** A node stands on one genesis at a time: its newest word is the one that counts. */
-function noteGenesis(state: ConsensusState, nodeId: string, genesis: string): void {
-  for (const [other, voices] of state.foreign) if (other !== genesis) voices.delete(nodeId);
-  if (state.chain !== null && genesis !== state.chain.genesis) state.heard.delete(nodeId);
-  const status = state.statuses.get(nodeId);
-  if (status !== undefined) status.genesis = genesis;
-}
-
+/**
+ * A voice from another genesis. Its clock is another one, so nobody can tell whether it is fresh, and keys cost
+ * nothing: it is only a reason to ask neighbours where they stand.
+ */
 function hearForeign(turn: Turn, signed: Signed<StateMessage>): Heeded {
-  const { state } = turn;
-  const { genesis, node_id, head, head_slot } = signed.body;
-  let voices = state.foreign.get(genesis);
-  if (voices === undefined) {
-    if (state.foreign.size >= MAX_FOREIGN_GENESES) return 'ignore';
-    voices = new Map();
-    state.foreign.set(genesis, voices);
-  }
-  if (!voices.has(node_id) && voices.size >= MAX_FOREIGN_VOICES) return 'ignore';
-  voices.set(node_id, { head, headSlot: head_slot, monoMs: turn.monoMs });
+  const { foreign } = turn.state;
+  const { genesis } = signed.body;
+  if (foreign.size >= MAX_FOREIGN_GENESES && !foreign.has(genesis)) foreign.delete(foreign.keys().next().value!);
+  foreign.set(genesis, turn.monoMs);
   return 'accept';
 }
 

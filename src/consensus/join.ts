@@ -2,12 +2,12 @@
 import { readBootstrap } from './canonical.ts';
 import { announceFrom, enterChain, forgetChain } from './chain.ts';
 import { unpackLink } from './checkpoint.ts';
-import type { Phase, SyncResponse } from './events.ts';
+import type { Phase, SyncResponse, TrackOffer } from './events.ts';
 import { smallHash } from './hash.ts';
 import type { Link } from './link.ts';
-import { bootstrapLinks, genesisHash } from './log.ts';
+import { admits, bootstrapFault, bootstrapLinks, genesisHash } from './log.ts';
 import type { Bootstrap, InitialTrack, NodeId, RecordHash } from './messages.ts';
-import { rulesJson } from './rules.ts';
+import { type Rules, rulesJson } from './rules.ts';
 import { openSettling, takeProposal } from './settle.ts';
 import { signBootstrap, verifyBootstrap } from './signed.ts';
 import type { Chain, ConsensusState, Turn } from './state.ts';
@@ -27,6 +27,8 @@ const DEPLOY_YIELD_MS = 8_000;
 const DEPLOY_LEAD_MS = 3_000;
 /** How often neighbours are asked how they fare, while there is no log. */
 const STATUS_EVERY_MS = 2_000;
+/** Neighbours asked at once how they fare. */
+const MAX_STATUS_QUESTIONS = 6;
 /** Peers whose time is followed (protocol, section 8). */
 const MAX_TIME_PEERS = 8;
 /** A join that got nowhere starts over. */
@@ -40,18 +42,12 @@ export function setPhase(turn: Turn, phase: Phase): void {
   turn.effects.push({ type: 'indicate', indication: { kind: 'phase', phase } });
 }
 
-/** Who stands on which genesis, as far as a listener can tell: by STATE and by the status of neighbours. */
+/** Which neighbours stand on which genesis, by their own word. */
 function voicesByGenesis(state: ConsensusState): Map<RecordHash, Set<NodeId>> {
   const voices = new Map<RecordHash, Set<NodeId>>();
-  const add = (genesis: RecordHash, nodeId: NodeId): void => {
-    if (state.pinnedGenesis !== null && state.pinnedGenesis !== genesis) return;
-    if (nodeId === state.crypto.nodeId) return;
+  for (const [nodeId, { genesis }] of state.statuses) {
+    if (genesis === null || (state.pinnedGenesis !== null && state.pinnedGenesis !== genesis)) continue;
     voices.set(genesis, (voices.get(genesis) ?? new Set()).add(nodeId));
-  };
-  for (const [genesis, heard] of state.foreign) for (const nodeId of heard.keys()) add(genesis, nodeId);
-  for (const nodeId of state.peers) {
-    const genesis = state.statuses.get(nodeId)?.genesis ?? null;
-    if (genesis !== null) add(genesis, nodeId);
   }
   return voices;
 }
@@ -71,7 +67,7 @@ function loudest(voices: Map<RecordHash, Set<NodeId>>): { genesis: RecordHash; v
 export function listenDue(turn: Turn): void {
   const { state } = turn;
   if (state.phase !== 'listening') return;
-  askStatuses(turn);
+  askStatuses(turn, STATUS_EVERY_MS);
   const best = loudest(voicesByGenesis(state));
   const elapsed = turn.monoMs - state.startedMonoMs;
   if (best === null) {
@@ -86,11 +82,14 @@ export function listenDue(turn: Turn): void {
   if (enough || waited >= state.ownRules.listen_ms) startJoining(turn, best.genesis);
 }
 
-function askStatuses(turn: Turn): void {
+/** Asks neighbours how they fare, at most once in `everyMs`: those first who have not been heard for longest. */
+export function askStatuses(turn: Turn, everyMs: number): void {
   const { state } = turn;
-  if (state.statusMonoMs !== null && turn.monoMs - state.statusMonoMs < STATUS_EVERY_MS) return;
+  if (state.statusMonoMs !== null && turn.monoMs - state.statusMonoMs < everyMs) return;
   state.statusMonoMs = turn.monoMs;
-  for (const peer of state.peers.slice(0, MAX_TIME_PEERS)) ask(turn, peer, { kind: 'status' });
+  const age = (id: NodeId): number => state.statuses.get(id)?.monoMs ?? -1;
+  const oldest = [...state.peers].sort((a, b) => age(a) - age(b));
+  for (const peer of oldest.slice(0, MAX_STATUS_QUESTIONS)) ask(turn, peer, { kind: 'status' });
 }
 
 /** How long this box listens in vain: its own share of the spread, and more where another one comes first. */
@@ -104,8 +103,9 @@ function deployAfter(state: ConsensusState): number {
 /** Founds a station with this box's own tracks; everybody else will take it from there. */
 export function deploy(turn: Turn): void {
   const { state } = turn;
-  if (state.offers.length === 0 || state.pinnedGenesis !== null) return;
-  const bootstrap = signBootstrap(state, makeBootstrap(turn));
+  const offers = state.offers.filter((offer) => fits(state.ownRules, offer));
+  if (offers.length === 0 || state.pinnedGenesis !== null) return;
+  const bootstrap = signBootstrap(state, makeBootstrap(turn, offers));
   const genesis = genesisHash(bootstrap.body);
   enterChain(turn, { genesis, bootstrap, links: bootstrapLinks(bootstrap.body) });
   count(state, 'deployed');
@@ -113,12 +113,17 @@ export function deploy(turn: Turn): void {
   becomeMember(turn);
 }
 
-function makeBootstrap(turn: Turn): Bootstrap {
+function fits(rules: Rules, offer: TrackOffer): boolean {
+  const { duration_ms: ms } = offer;
+  return ms >= rules.min_track_ms && ms <= rules.max_track_ms && admits(rules, offer.genre, offer.explicit);
+}
+
+function makeBootstrap(turn: Turn, offers: readonly TrackOffer[]): Bootstrap {
   const { state } = turn;
   const queue: InitialTrack[] = [];
   let startMs = turn.nowMs + DEPLOY_LEAD_MS;
   for (let i = 0; i < LOOKAHEAD; i++) {
-    const offer = state.offers[i % state.offers.length]!;
+    const offer = offers[i % offers.length]!;
     const { track_name: track, track_hash, duration_ms: duration, manifest } = offer;
     queue.push({ track, start_time: startMs, track_hash, duration, segments: [manifest] });
     startMs += duration;
@@ -220,9 +225,7 @@ export function relisten(turn: Turn): void {
 /** Connected peers that stand on a genesis, as far as heard. */
 export function peersOn(state: ConsensusState, genesis: RecordHash): NodeId[] {
   const on = (id: NodeId): boolean =>
-    state.statuses.get(id)?.genesis === genesis ||
-    state.foreign.get(genesis)?.has(id) === true ||
-    (state.chain?.genesis === genesis && state.heard.has(id));
+    state.statuses.get(id)?.genesis === genesis || (state.chain?.genesis === genesis && state.heard.has(id));
   return state.peers.filter(on).sort().slice(0, MAX_TIME_PEERS);
 }
 
@@ -253,6 +256,8 @@ export function takeCheckpoint(turn: Turn, from: NodeId, response: SyncResponse)
 function readCheckpoint(state: ConsensusState, genesis: RecordHash, response: SyncResponse): Chain {
   const bootstrap = readBootstrap(response.bootstrap);
   if (!verifyBootstrap(state, bootstrap)) throw new BadAnswerError('signature of the bootstrap');
+  const fault = bootstrapFault(bootstrap.body);
+  if (fault !== null) throw new BadAnswerError(`bootstrap: ${fault}`);
   if (genesisHash(bootstrap.body) !== genesis) throw new BadAnswerError('bootstrap of another genesis');
   const { base, records } = response;
   if (!Array.isArray(records)) throw new BadAnswerError('no records');
@@ -273,7 +278,8 @@ function readBase(base: unknown, genesis: RecordHash): Link[] {
 function isContradicted(state: ConsensusState, chain: Chain): boolean {
   let on = 0;
   let beside = 0;
-  for (const { head, headSlot } of state.foreign.get(chain.genesis)?.values() ?? []) {
+  for (const { genesis, head, headSlot } of state.statuses.values()) {
+    if (genesis !== chain.genesis || head === null) continue;
     if (headSlot > headOf(chain).record.slot || headSlot < chain.links[0]!.record.slot) continue;
     if (isOnChain(chain, headSlot, head)) on++;
     else beside++;

@@ -16,6 +16,8 @@ export interface RosterEntry {
   since: number;
   /** Slot whose record took the newest JOIN in: an entry that is not renewed lapses. */
   renewed: number;
+  /** `timestamp` of the newest JOIN: older words of this node are replays. */
+  said: number;
   /** First slot that the node may propose for. */
   eligible_from: number;
 }
@@ -37,6 +39,8 @@ export interface Exclusion {
 
 /** A motion for new rules, or for the admission of a node. */
 export interface Subject {
+  /** Who put it; the node itself for an admission. */
+  by: NodeId;
   /** RFC 8785 JSON of the proposed rules; null for an admission. */
   rules: string | null;
   /** The node to be admitted; null for rules. */
@@ -69,6 +73,8 @@ export interface LogState {
   /** Voted rules that are not in force yet. */
   readonly coming: readonly { from_slot: number; rules: string }[];
   readonly roster: Roster;
+  /** Nodes that left: the `timestamp` of their LEAVE, so that no older JOIN brings them back. */
+  readonly departed: ReadonlyMap<NodeId, number>;
   readonly exclusions: ReadonlyMap<NodeId, Exclusion>;
   /** Slots of logged proposals under other rules, a node. */
   readonly violations: ReadonlyMap<NodeId, readonly number[]>;

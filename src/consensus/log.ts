@@ -15,7 +15,7 @@ import type { FoldMemo, HistoryEntry, Link, LogState, Roster, RosterEntry } from
 import { MAX_MEMO_LINKS } from './link.ts';
 import type { Bootstrap, NodeId, Proposal, Signed } from './messages.ts';
 import { applyOps } from './ops.ts';
-import { parseRules, type Rules, rulesHash } from './rules.ts';
+import { parseRules, type Rules, rulesHash, rulesJson } from './rules.ts';
 import { LOOKAHEAD } from './timeline.ts';
 
 /** Record hashes kept in the log state: how far back evidence may refer. */
@@ -36,7 +36,7 @@ export function makeRoster(entries: ReadonlyMap<NodeId, RosterEntry>): Roster {
 }
 
 export function packRosterEntry(e: RosterEntry): unknown[] {
-  return [e.node_id, e.vrf_key, e.name, e.since, e.renewed, e.eligible_from];
+  return [e.node_id, e.vrf_key, e.name, e.since, e.renewed, e.said, e.eligible_from];
 }
 
 const byKey = <T>(map: ReadonlyMap<string, T>): [string, T][] =>
@@ -51,10 +51,12 @@ export function packLog(log: Omit<LogState, 'hash'>, roster: unknown): Record<st
     rules: [log.rulesHash, log.rulesSince],
     coming: log.coming.map((c) => [c.from_slot, c.rules]),
     roster,
+    departed: byKey(log.departed),
     exclusions: byKey(log.exclusions).map(([id, e]) => [id, e.since, e.until, e.count]),
     violations: byKey(log.violations).map(([id, slots]) => [id, [...slots]]),
     subjects: byKey(log.subjects).map(([id, s]) => [
       id,
+      s.by,
       s.rules,
       s.admit === null ? null : packRosterEntry(s.admit),
       s.opened,
@@ -107,13 +109,31 @@ export function genesisHash(bootstrap: Bootstrap): string {
   return hashValue(bootstrap);
 }
 
+/** Why a Bootstrap founds no station, though it has the form of one; null: it does. */
+export function bootstrapFault(bootstrap: Bootstrap): string | null {
+  const { initial_queue: queue, roster, node_id } = bootstrap;
+  const ids = new Set(roster.map((member) => member.node_id));
+  if (ids.size !== roster.length || !ids.has(node_id)) return 'roster';
+  for (const [i, { start_time, duration }] of queue.entries()) {
+    const next = queue[i + 1];
+    if (next !== undefined && next.start_time !== start_time + duration) return 'timeline';
+  }
+  try {
+    const rules = parseRules(JSON.parse(bootstrap.rules));
+    if (rulesJson(rules) !== bootstrap.rules) return 'rules';
+    return queue.every((t) => t.duration <= rules.max_track_ms && t.duration >= rules.min_track_ms) ? null : 'duration';
+  } catch {
+    return 'rules';
+  }
+}
+
 /** The links of the deployer's first queue, oldest first. */
 export function bootstrapLinks(bootstrap: Bootstrap): Link[] {
   const genesis = genesisHash(bootstrap);
   const rules = parseRules(JSON.parse(bootstrap.rules));
   const entries = new Map<NodeId, RosterEntry>();
   for (const member of bootstrap.roster) {
-    entries.set(member.node_id, { ...member, since: 0, renewed: 0, eligible_from: 0 });
+    entries.set(member.node_id, { ...member, since: 0, renewed: 0, said: bootstrap.timestamp, eligible_from: 0 });
   }
   let log: Omit<LogState, 'hash'> = {
     slot: -1,
@@ -123,6 +143,7 @@ export function bootstrapLinks(bootstrap: Bootstrap): Link[] {
     rulesSince: 0,
     coming: [],
     roster: makeRoster(entries),
+    departed: new Map(),
     exclusions: new Map(),
     violations: new Map(),
     subjects: new Map(),

@@ -5,15 +5,19 @@ import { checkEvidence } from './evidence.ts';
 import { hashText, hashValue } from './hash.ts';
 import type { LogState, RosterEntry, Subject } from './link.ts';
 import { makeRoster } from './log.ts';
-import type { EvidenceOp, JoinOp, LikeOp, NodeId, Op, Signed, SubjectOp, VoteOp } from './messages.ts';
+import type { EvidenceOp, JoinOp, LeaveOp, LikeOp, NodeId, Op, Signed, SubjectOp, VoteOp } from './messages.ts';
 import { parseRules, type Rules, rulesHash } from './rules.ts';
 
 /** An operation older than this against its record's start is a replay (a JOIN after its LEAVE, say). */
 export const OP_MAX_AGE_MS = 3_600_000;
 /** Members a roster holds: bounds the log state (about 1.5 MB) and a checkpoint. */
 export const MAX_ROSTER = 8_192;
-/** Motions open at once: each holds its electorate. */
+/** Motions for rules open at once, one a member: each holds its electorate. */
 export const MAX_SUBJECTS = 4;
+/** Admissions open at once: apart from the rules', so that strangers who knock block no vote. */
+export const MAX_ADMISSIONS = 16;
+/** Nodes that left and whose words are remembered; a JOIN of theirs from before is an hour old at most. */
+export const MAX_DEPARTED = 256;
 /** Liked tracks remembered; the longest without a new like go first. */
 export const MAX_LIKED = 128;
 /** Likes that count for a track; the weight is capped far below. */
@@ -40,7 +44,7 @@ export function applyOps(
 
 function applyOp(draft: Draft, op: Op): void {
   if (op.type === 'JOIN') applyJoin(draft, op);
-  else if (op.type === 'LEAVE') changeRoster(draft, (entries) => entries.delete(op.node_id));
+  else if (op.type === 'LEAVE') applyLeave(draft, op);
   else if (op.type === 'EVIDENCE') applyEvidence(draft, op);
   else if (op.type === 'SUBJECT') applySubject(draft, op);
   else if (op.type === 'VOTE') applyVote(draft, op);
@@ -65,9 +69,23 @@ function lapse(draft: Draft): void {
     const gone = [...draft.roster.entries.values()].filter((e) => e.renewed < oldest);
     if (gone.length > 0) changeRoster(draft, (entries) => gone.every((e) => entries.delete(e.node_id)));
   }
+  forgetStrangers(draft);
   for (const [id, subject] of draft.subjects) {
     if (subject.opened + draft.rules.vote_open_slots < draft.slot) closeSubject(draft, id);
   }
+}
+
+/** Exclusions that are over and counts of violations: of nodes that are no members nobody need remember them. */
+function forgetStrangers(draft: Draft): void {
+  const { entries } = draft.roster;
+  const over = [...draft.exclusions].filter(([id, e]) => !entries.has(id) && e.until < draft.slot);
+  if (over.length > 0) {
+    const exclusions = new Map(draft.exclusions);
+    for (const [id] of over) exclusions.delete(id);
+    draft.exclusions = exclusions;
+  }
+  if ([...draft.violations.keys()].every((id) => entries.has(id))) return;
+  draft.violations = new Map([...draft.violations].filter(([id]) => entries.has(id)));
 }
 
 function changeRoster(draft: Draft, change: (entries: Map<NodeId, RosterEntry>) => void): void {
@@ -76,8 +94,21 @@ function changeRoster(draft: Draft, change: (entries: Map<NodeId, RosterEntry>) 
   draft.roster = makeRoster(entries);
 }
 
+function applyLeave(draft: Draft, op: LeaveOp): void {
+  const known = draft.roster.entries.get(op.node_id);
+  if (known === undefined || op.timestamp <= known.said) return;
+  changeRoster(draft, (entries) => entries.delete(op.node_id));
+  const departed = new Map(draft.departed).set(op.node_id, op.timestamp);
+  if (departed.size > MAX_DEPARTED) departed.delete(oldestOf(departed));
+  draft.departed = departed;
+}
+
+const oldestOf = (departed: ReadonlyMap<NodeId, number>): NodeId =>
+  [...departed].reduce((a, b) => (b[1] < a[1] || (b[1] === a[1] && b[0] < a[0]) ? b : a))[0];
+
 function applyJoin(draft: Draft, op: JoinOp): void {
   const known = draft.roster.entries.get(op.node_id);
+  if (op.timestamp <= (known?.said ?? draft.departed.get(op.node_id) ?? -1)) return;
   if (known === undefined && draft.roster.entries.size >= MAX_ROSTER) return;
   const sameKey = known !== undefined && hashValue(known.vrf_key) === hashValue(op.vrf_key);
   const entry: RosterEntry = {
@@ -86,6 +117,7 @@ function applyJoin(draft: Draft, op: JoinOp): void {
     name: op.name,
     since: known?.since ?? draft.slot,
     renewed: draft.slot,
+    said: op.timestamp,
     // A fresh key waits, so that it cannot be chosen to fit a beacon that is known already.
     eligible_from: sameKey ? known.eligible_from : draft.slot + draft.rules.join_slots,
   };
@@ -95,7 +127,7 @@ function applyJoin(draft: Draft, op: JoinOp): void {
 
 /** On a station by invitation a JOIN opens a motion to admit its node; a majority's VOTEs carry it. */
 function openAdmission(draft: Draft, entry: RosterEntry): void {
-  openSubject(draft, admissionId(entry.node_id), { rules: null, admit: entry });
+  openSubject(draft, admissionId(entry.node_id), { by: entry.node_id, rules: null, admit: entry });
 }
 
 /** What a VOTE names as its subject to admit a node. */
@@ -103,8 +135,10 @@ export function admissionId(nodeId: NodeId): string {
   return hashText(`admit/${nodeId}`);
 }
 
-function openSubject(draft: Draft, id: string, motion: Pick<Subject, 'rules' | 'admit'>): void {
-  if (draft.subjects.has(id) || draft.subjects.size >= MAX_SUBJECTS) return;
+function openSubject(draft: Draft, id: string, motion: Pick<Subject, 'by' | 'rules' | 'admit'>): void {
+  const alike = [...draft.subjects.values()].filter((s) => (s.rules === null) === (motion.rules === null));
+  if (draft.subjects.has(id) || alike.length >= (motion.rules === null ? MAX_ADMISSIONS : MAX_SUBJECTS)) return;
+  if (alike.some((subject) => subject.by === motion.by)) return;
   const subject = {
     ...motion,
     opened: draft.slot,
@@ -122,8 +156,10 @@ function closeSubject(draft: Draft, id: string): void {
 }
 
 function applySubject(draft: Draft, op: SubjectOp): void {
-  if (!draft.roster.entries.has(op.node_id) || readRules(op.rules) === null) return;
-  openSubject(draft, bodyName(op), { rules: op.rules, admit: null });
+  const rules = draft.roster.entries.has(op.node_id) ? readRules(op.rules) : null;
+  // Epochs are numbered by their length: another length would set all numbers back or forth.
+  if (rules === null || rules.state_epoch_ms !== draft.rules.state_epoch_ms) return;
+  openSubject(draft, bodyName(op), { by: op.node_id, rules: op.rules, admit: null });
 }
 
 function readRules(text: string): Rules | null {

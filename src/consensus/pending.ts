@@ -64,7 +64,9 @@ function isSameMatter(a: Op, b: Op): boolean {
 /** Operations that would still change the log: members' first, oldest first, up to what a proposal carries. */
 export function opsFor(state: ConsensusState, log: LogState): Signed<Op>[] {
   const { entries } = log.roster;
-  const useful = [...state.pendingOps.values()].filter((op) => !isPointless(state, op.body, log));
+  const useful = [...state.pendingOps.values()].filter(
+    (op) => !isPointless(state, op.body, log) && mayCarry(state, op.body, log),
+  );
   const members = useful.filter((op) => entries.has(op.body.node_id));
   const chosen: Signed<Op>[] = [];
   let bytes = 0;
@@ -76,6 +78,17 @@ export function opsFor(state: ConsensusState, log: LogState): Signed<Op>[] {
     if (chosen.length >= MAX_OPS_PER_PROPOSAL) break;
   }
   return chosen;
+}
+
+/** On a station by invitation this node carries a stranger's JOIN only if its own listener voted for that. */
+function mayCarry(state: ConsensusState, op: Op, log: LogState): boolean {
+  if (op.type !== 'JOIN' || log.rules.admission === 'open' || log.roster.entries.has(op.node_id)) return true;
+  const id = admissionId(op.node_id);
+  for (const { body } of state.pendingOps.values()) {
+    if (body.type === 'VOTE' && body.node_id === state.crypto.nodeId && body.subject === id && body.approve)
+      return true;
+  }
+  return false;
 }
 
 /** JOIN, LEAVE, VOTE and LIKE with all their fields at their bounds. */
@@ -97,6 +110,7 @@ export function isPointless(state: ConsensusState, op: Op, log: LogState): boole
 
 function isJoinPointless(op: JoinOp, log: LogState): boolean {
   const entry = log.roster.entries.get(op.node_id);
+  if (op.timestamp <= (entry?.said ?? log.departed.get(op.node_id) ?? -1)) return true;
   if (entry === undefined) return log.subjects.has(admissionId(op.node_id));
   const sameKey = entry.vrf_key.every((byte, i) => byte === op.vrf_key[i]);
   return sameKey && log.slot - entry.renewed < Math.floor(log.rules.roster_ttl_slots / 2);
@@ -111,7 +125,7 @@ function isEvidencePointless(op: EvidenceOp, log: LogState): boolean {
 /** A vote may wait for its subject; once that is open it counts or it does not. */
 function isVotePointless(state: ConsensusState, op: VoteOp, log: LogState): boolean {
   const subject = log.subjects.get(op.subject);
-  if (subject === undefined) return !state.pendingOps.has(op.subject);
+  if (subject === undefined) return log.rules.admission === 'open' && !state.pendingOps.has(op.subject);
   const voted = subject.yes.includes(op.node_id) || subject.no.includes(op.node_id);
   return voted || !subject.electorate.includes(op.node_id);
 }

@@ -2,7 +2,7 @@
 import { appraise, isEligible, reportBars } from './appraise.ts';
 import { drawInput } from './draw.ts';
 import type { TrackOffer } from './events.ts';
-import { hashValue, smallHash } from './hash.ts';
+import { hashValue } from './hash.ts';
 import { MAX_DURATION_MS } from './limits.ts';
 import { admits } from './log.ts';
 import type { Proposal, ProposalReport, Signed } from './messages.ts';
@@ -14,24 +14,15 @@ import type { ConsensusState, Settling, Turn } from './state.ts';
 import { count, headOf, playingLink } from './state.ts';
 
 const NEVER_PLAYED = Number.MIN_SAFE_INTEGER;
-/** Proposals of a flock spread over this time, so that they do not all meet in one instant. */
-const MAX_JITTER_MS = 1_000;
 /** Own proposals kept beyond their slot: a node that crosses back to a branch must find what it signed there. */
 const OWN_KEPT_SLOTS = 32;
-
-/** Station time at which this node proposes for a slot. */
-export function proposeAtMs(state: ConsensusState, settling: Settling): number {
-  const { openMs, deltaMs } = settling.phases;
-  const spread = Math.max(1, Math.min(MAX_JITTER_MS, Math.floor(deltaMs / 2)));
-  return openMs + (smallHash(`${state.crypto.nodeId}/${settling.slot}`) % spread);
-}
 
 /** Makes every own proposal that is due. */
 export function proposeDue(turn: Turn): void {
   const { state } = turn;
   if (state.phase !== 'member') return;
   for (const settling of state.settling.values()) {
-    if (settling.proposed || turn.nowMs < proposeAtMs(state, settling)) continue;
+    if (settling.proposed || turn.nowMs < settling.proposeAtMs) continue;
     settling.proposed = true;
     propose(turn, settling);
   }

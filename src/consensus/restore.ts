@@ -6,12 +6,12 @@ import type { Persisted } from './events.ts';
 import type { Link } from './link.ts';
 import { bootstrapLinks, deriveLink, genesisHash } from './log.ts';
 import type { Bootstrap, Proposal, Signed } from './messages.ts';
-import type { Chain, ConsensusState } from './state.ts';
+import type { Chain, ConsensusState, DivergenceAccount } from './state.ts';
 
 /** Takes in what was signed before; returns the log, or null when there is none that holds together. */
 export function restore(state: ConsensusState, kept: Record<string, Persisted>): Chain | null {
-  restoreVoice(state, kept);
   try {
+    restoreVoice(state, kept);
     return restoreChain(state, kept);
   } catch (error) {
     state.lastRefusal = (error as Error).message;
@@ -19,20 +19,27 @@ export function restore(state: ConsensusState, kept: Record<string, Persisted>):
   }
 }
 
+const isWhole = (value: unknown): value is number => Number.isSafeInteger(value);
+
+/** A row that is damaged is passed over: a box must start. */
 function restoreVoice(state: ConsensusState, kept: Record<string, Persisted>): void {
   const { epoch, divergence } = kept;
-  if (epoch !== undefined) {
-    state.ownEpoch = epoch.epoch as number;
-    state.ownEpochGenesis = epoch.genesis as string;
+  if (isWhole(epoch?.epoch) && typeof epoch.genesis === 'string') {
+    state.ownEpoch = epoch.epoch;
+    state.ownEpochGenesis = epoch.genesis;
   }
-  if (divergence !== undefined) {
-    const { v: _, ...account } = divergence;
-    state.divergence = account as unknown as ConsensusState['divergence'];
-  }
+  const account = readAccount(divergence);
+  if (account !== null) state.divergence = account;
   for (const [key, value] of Object.entries(kept)) {
-    if (!key.startsWith('own:')) continue;
-    state.ownProposals.set(key, { body: value.body as Proposal, sig: value.sig as Uint8Array });
+    if (!key.startsWith('own:') || !(value.sig instanceof Uint8Array)) continue;
+    state.ownProposals.set(key, { body: value.body as Proposal, sig: value.sig });
   }
+}
+
+function readAccount(row: Persisted | undefined): DivergenceAccount | null {
+  const { lastSlot, run, bannedAt, divergedMs, sinceMs } = (row ?? {}) as Record<string, unknown>;
+  if (!isWhole(lastSlot) || !isWhole(run) || !isWhole(bannedAt) || !isWhole(divergedMs)) return null;
+  return { lastSlot, run, bannedAt, divergedMs, sinceMs: isWhole(sinceMs) ? sinceMs : null };
 }
 
 function restoreChain(state: ConsensusState, kept: Record<string, Persisted>): Chain | null {
@@ -45,12 +52,20 @@ function restoreChain(state: ConsensusState, kept: Record<string, Persisted>): C
   for (let slot = links[links.length - 1]!.record.slot + 1; ; slot++) {
     const row = kept[`record:${slot}`];
     if (row === undefined) break;
-    const link = linkFromDisk(state, row, links[links.length - 1]!);
-    // A row of a branch that was left: what follows it is of no use either.
+    const link = readLink(state, row, links[links.length - 1]!);
+    // A damaged row: what follows it cannot be derived.
     if (link === null) break;
     links.push(link);
   }
   return { genesis: genesisHash(bootstrap.body), bootstrap, links };
+}
+
+function readLink(state: ConsensusState, row: Persisted, parent: Link): Link | null {
+  try {
+    return linkFromDisk(state, row, parent);
+  } catch {
+    return null;
+  }
 }
 
 /** Derived anew, so that log state and hash are right; signatures and proofs were checked before they were stored. */

@@ -2,8 +2,9 @@
  * Settling a slot: which proposals count (Dolev and Strong's signed deadlines, in their timed form) and which one wins.
  * Reasons for every rule: README, "Settling".
  */
-import { appraise, bodyHash, rankOf } from './appraise.ts';
+import { appraise, bodyHash, causeAgainst, rankOf } from './appraise.ts';
 import { hashModWinner } from './draw.ts';
+import { smallHash } from './hash.ts';
 import type { Link } from './link.ts';
 import type { Winner } from './log.ts';
 import type { Endorsement, Proposal, Signed } from './messages.ts';
@@ -29,11 +30,19 @@ export function openSettling(state: ConsensusState): void {
     if (basis === undefined || phases === null) continue;
     const known = state.settling.get(slot);
     if (known !== undefined && known.basis.hash === basis.hash) continue;
-    state.settling.set(slot, newSettling(slot, basis, phases));
+    state.settling.set(slot, newSettling(state, slot, basis, phases));
   }
 }
 
-function newSettling(slot: number, basis: Link, phases: SlotPhases): Settling {
+/** Proposals of a flock spread over this time, so that they do not all meet in one instant. */
+const MAX_JITTER_MS = 1_000;
+
+function proposeAtMs(state: ConsensusState, slot: number, { openMs, deltaMs }: SlotPhases): number {
+  const spread = Math.max(1, Math.min(MAX_JITTER_MS, Math.floor(deltaMs / 2)));
+  return openMs + (smallHash(`${state.crypto.nodeId}/${slot}`) % spread);
+}
+
+function newSettling(state: ConsensusState, slot: number, basis: Link, phases: SlotPhases): Settling {
   const { rules, roster } = basis.log;
   return {
     slot,
@@ -44,6 +53,7 @@ function newSettling(slot: number, basis: Link, phases: SlotPhases): Settling {
     values: new Map(),
     changed: false,
     likely: null,
+    proposeAtMs: proposeAtMs(state, slot, phases),
     proposed: false,
     mended: false,
   };
@@ -73,25 +83,37 @@ export function takeProposal(turn: Turn, signed: Signed<Proposal>, relaxed: bool
   const settling = state.settling.get(body.target_slot);
   if (settling === undefined) {
     const ahead = state.chain !== null && body.target_slot > headOf(state.chain).record.slot;
-    return ahead ? { kind: 'early' } : { kind: 'refused', cause: 'late', provable: false };
+    return ahead ? { kind: 'early' } : refused(state.chain === null ? 'noLog' : 'late');
   }
-  if (body.prev !== settling.basis.hash) return { kind: 'refused', cause: 'otherBasis', provable: false };
+  if (body.prev !== settling.basis.hash) return refused('otherBasis');
   const hash = bodyHash(state.memo, body);
   if (settling.values.has(hash)) return { kind: 'known' };
   const candidate = settling.candidates.get(body.node_id);
   if (candidate !== undefined && candidate.values.length >= VALUES_PER_PROPOSER) return { kind: 'known' };
-  const appraisal = appraise(state, settling.basis, signed);
-  if (!appraisal.ok) return { kind: 'refused', cause: appraisal.cause, provable: appraisal.provable };
+  // What costs nothing first: a flood of late or ineligible proposals must not buy proofs to be checked.
+  const cause = causeAgainst(settling.basis.log, body);
+  if (cause !== null) return refused(cause);
+  const given = signed.endorsements?.length ?? 0;
+  if (!relaxed && !isInTime(settling, turn.nowMs, Math.min(given, settling.rounds))) return refused('late');
   const endorsers = validEndorsers(state, settling.basis.log.roster, signed, hash, settling.rounds);
-  if (!relaxed && !isInTime(settling, turn.nowMs, endorsers.length)) {
-    return { kind: 'refused', cause: 'late', provable: false };
-  }
+  if (endorsers === null) return refused('endorsement', true);
+  if (!relaxed && !isInTime(settling, turn.nowMs, endorsers.length)) return refused('late');
+  const appraisal = appraise(state, settling.basis, signed);
+  if (!appraisal.ok) return refused(appraisal.cause, appraisal.provable);
   const message: Signed<Proposal> = { body, sig: signed.sig, endorsements: endorsers };
   const value: Value = { message, hash, ticket: appraisal.ticket, output: appraisal.output, inTime: !relaxed };
   const kept = keep(settling, value, appraisal.nodeTicket);
-  const endorsed = relaxed ? null : endorseIfLate(turn, settling, kept, value);
+  const own = relaxed ? null : endorseIfLate(turn, settling, kept, value);
+  // Words that do not count are not passed on: a clean copy goes in the place of what came.
+  const endorsed = own ?? (endorsers.length < given ? cleanCopy(value) : null);
   const [first, second] = kept.values;
   return { kind: 'accepted', value, endorsed, equivocation: second === undefined ? null : [first!, second] };
+}
+
+const refused = (cause: string, provable = false): Intake => ({ kind: 'refused', cause, provable });
+
+function cleanCopy({ message: { body, sig, endorsements } }: Value): Signed<Proposal> {
+  return endorsements === undefined || endorsements.length === 0 ? { body, sig } : { body, sig, endorsements };
 }
 
 /** Accepted with k endorsements up to T1 + k Delta; `takeProposal` counts no more than R of them. */
@@ -190,11 +212,13 @@ export function ownersOf(settling: Settling | undefined, winner: Signed<Proposal
   return owners;
 }
 
-/** Holds a proposal until its basis is decided here. */
+/** Holds a proposal until its basis is decided here: of members, for the next slots, two of each. */
 export function holdEarly(state: ConsensusState, signed: Signed<Proposal>): void {
-  if (state.early.length >= MAX_EARLY) {
-    state.early.shift();
-    count(state, 'earlyDropped');
-  }
-  state.early.push(signed);
+  const { node_id, target_slot } = signed.body;
+  const head = headOf(state.chain!);
+  const of = state.early.filter((held) => held.body.node_id === node_id).length;
+  const near = target_slot <= head.record.slot + 2 * BASIS;
+  if (near && head.log.roster.entries.has(node_id) && of < VALUES_PER_PROPOSER && state.early.length < MAX_EARLY) {
+    state.early.push(signed);
+  } else count(state, 'earlyDropped');
 }

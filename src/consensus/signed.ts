@@ -47,7 +47,8 @@ export function endorse(signer: Signer, bodyHash: string): Endorsement {
 
 /**
  * The endorsements that count: by distinct members of the roster other than the author, with good signatures, at most
- * `bound` of them (a longer chain proves nothing more, and checking it would cost).
+ * `bound` of them (a longer chain proves nothing more, and checking it would cost). Null: one of them is forged, which
+ * no honest node would have passed on.
  */
 export function validEndorsers(
   signer: Signer,
@@ -55,7 +56,7 @@ export function validEndorsers(
   signed: Signed<Proposal>,
   bodyHash: string,
   bound: number,
-): Endorsement[] {
+): Endorsement[] | null {
   const given = signed.endorsements;
   if (given === undefined || given.length === 0) return [];
   const bytes = endorsementBytes(signer.stationId, bodyHash);
@@ -65,7 +66,8 @@ export function validEndorsers(
     if (valid.length >= bound) break;
     if (seen.has(endorsement.node_id) || !roster.entries.has(endorsement.node_id)) continue;
     seen.add(endorsement.node_id);
-    if (signer.crypto.verify(endorsement.node_id, bytes, endorsement.sig)) valid.push(endorsement);
+    if (!signer.crypto.verify(endorsement.node_id, bytes, endorsement.sig)) return null;
+    valid.push(endorsement);
   }
   return valid;
 }

@@ -1,6 +1,7 @@
 /** What one node holds: the log it stands on, the slots that are settling, and whom it has heard. */
 import { clipText } from './canonical.ts';
 import type { Command, ConsensusCrypto, Effect, Phase, SyncRequest, TrackOffer } from './events.ts';
+import { smallHash } from './hash.ts';
 import { MAX_NODE_NAME_BYTES } from './limits.ts';
 import type { FoldMemo, Link } from './link.ts';
 import { createMemo } from './link.ts';
@@ -61,6 +62,8 @@ export interface Settling {
   changed: boolean;
   /** Manifest that was asked for as a likely winner's; null before. */
   likely: string | null;
+  /** When this node proposes. */
+  proposeAtMs: number;
   /** Own proposal was made, or will not be. */
   proposed: boolean;
   /** Digests of peers were asked for after T1: mends what was lost on the last metres. */
@@ -75,18 +78,22 @@ export interface Heard {
   mutedUntil: number;
 }
 
-export interface ForeignVoice {
-  head: RecordHash;
-  headSlot: number;
-  monoMs: number;
-}
-
 export interface PendingRequest {
   peer: NodeId;
   request: SyncRequest;
   askedMonoMs: number;
   /** Head that a records request is after, null for other kinds. */
   target: RecordHash | null;
+}
+
+/** A neighbour's answer to `status`. */
+export interface PeerStatus {
+  genesis: RecordHash | null;
+  head: RecordHash | null;
+  headSlot: number;
+  offers: number;
+  phase: string;
+  monoMs: number;
 }
 
 /** What sounds here, as the player last said. */
@@ -126,6 +133,8 @@ export interface Conflict {
   streak: number;
   /** Epoch in which the conflict was first seen. */
   since: number;
+  /** Epoch in which the other branch was last weighed. */
+  seen: number;
 }
 
 export interface ConsensusState {
@@ -160,6 +169,8 @@ export interface ConsensusState {
   pendingOps: Map<string, Signed<Op>>;
   /** Own proposals by slot and basis: signed once, published again rather than signed anew. */
   ownProposals: Map<string, Signed<Proposal>>;
+  /** This node's place in every spreading of load. */
+  readonly ownLot: number;
   ownEpoch: number;
   /** Genesis that `ownEpoch` belongs to. */
   ownEpochGenesis: RecordHash | null;
@@ -167,7 +178,10 @@ export interface ConsensusState {
   presentSinceMs: number;
 
   heard: Map<NodeId, Heard>;
-  foreign: Map<RecordHash, Map<NodeId, ForeignVoice>>;
+  /** Geneses other than ours, and when somebody last spoke of them. */
+  foreign: Map<RecordHash, number>;
+  /** Roster members heard in epochs far from ours, and when. */
+  dissent: Map<NodeId, number>;
   foreignStreak: { genesis: RecordHash; epochs: number } | null;
   /** Verified records off our chain. */
   branches: Map<RecordHash, Link>;
@@ -192,12 +206,14 @@ export interface ConsensusState {
   digestMonoMs: number;
   requests: Map<number, PendingRequest>;
   nextRequestId: number;
-  /** What peers said of themselves while we had no log. */
-  statuses: Map<NodeId, { genesis: RecordHash | null; offers: number; phase: string }>;
+  /** What connected peers say of themselves, over connections that prove who they are. */
+  statuses: Map<NodeId, PeerStatus>;
   statusMonoMs: number | null;
   firstVoiceMonoMs: number | null;
   /** Peers named by the last syncTime, joined; to see a change. */
   timePeers: string;
+  /** Tracks named by the last `keep`, joined; to see a change. */
+  keeping: string;
   /** Why the last answer of a peer was refused: for people who look into a join that fails. */
   lastRefusal: string | null;
   counters: Record<string, number>;
@@ -245,11 +261,13 @@ export function createConsensus(init: ConsensusInit): ConsensusState {
     early: [],
     pendingOps: new Map(),
     ownProposals: new Map(),
+    ownLot: smallHash(init.crypto.nodeId),
     ownEpoch: -1,
     ownEpochGenesis: null,
     presentSinceMs: NEVER,
     heard: new Map(),
     foreign: new Map(),
+    dissent: new Map(),
     foreignStreak: null,
     branches: new Map(),
     conflicts: new Map(),
@@ -270,6 +288,7 @@ export function createConsensus(init: ConsensusInit): ConsensusState {
     statusMonoMs: null,
     firstVoiceMonoMs: null,
     timePeers: '',
+    keeping: '',
     lastRefusal: null,
     counters: {},
   };

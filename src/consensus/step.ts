@@ -28,11 +28,12 @@ import { MAX_GENRE_BYTES, MAX_TRACK_NAME_BYTES } from './limits.ts';
 import type { NodeId, Op, Proposal, Signed, SignedMessage, StateMessage } from './messages.ts';
 import { notePlayback } from './moderation.ts';
 import { addOp, dropStaleOps } from './pending.ts';
-import { proposeAtMs, proposeDue } from './propose.ts';
+import { proposeDue } from './propose.ts';
 import { restore } from './restore.ts';
+import { seedsFor } from './seeds.ts';
 import { holdEarly, takeProposal } from './settle.ts';
 import { signBody } from './signed.ts';
-import type { ConsensusState, Settling, Turn } from './state.ts';
+import type { ConsensusState, PeerStatus, Settling, Turn } from './state.ts';
 import { count, endOf, headOf, rulesNow } from './state.ts';
 import {
   answer,
@@ -295,14 +296,28 @@ function takeMended(turn: Turn, message: SignedMessage): void {
 
 function takeStatus(turn: Turn, from: NodeId, response: SyncResponse): void {
   const { state } = turn;
-  const { genesis, offers, phase, head, head_slot: headSlot } = response;
-  const known = typeof genesis === 'string' ? genesis : null;
-  state.statuses.set(from, { genesis: known, offers: Number(offers) || 0, phase: String(phase) });
-  if (state.chain === null || known !== state.chain.genesis || typeof head !== 'string') return;
+  const status = readStatus(turn, response);
+  const { genesis, head, headSlot } = status;
+  if (state.peers.includes(from)) state.statuses.set(from, status);
+  if (state.chain === null || genesis !== state.chain.genesis || head === null) return;
   const own = headOf(state.chain).record.slot;
-  if (Number.isSafeInteger(headSlot) && (headSlot as number) > own + 1 && !isAsking(state, 'records')) {
+  if (headSlot > own + 1 && !isAsking(state, 'records')) {
     ask(turn, from, { kind: 'records', from_slot: own + 1, count: 48 }, head);
   }
+}
+
+function readStatus(turn: Turn, response: SyncResponse): PeerStatus {
+  const { genesis, head, head_slot, offers, phase } = response;
+  const hash = (value: unknown): string | null => (typeof value === 'string' && value.length === 64 ? value : null);
+  const whole = (value: unknown): number => (Number.isSafeInteger(value) ? (value as number) : -1);
+  return {
+    genesis: hash(genesis),
+    head: hash(head),
+    headSlot: whole(head_slot),
+    offers: whole(offers),
+    phase: String(phase).slice(0, 16),
+    monoMs: turn.monoMs,
+  };
 }
 
 // Commands
@@ -365,10 +380,24 @@ function advanceMember(turn: Turn): void {
 
 /** What is looked at once an epoch. */
 function doChores(turn: Turn, epoch: number): void {
-  turn.state.choreEpoch = epoch;
+  const { state } = turn;
+  state.choreEpoch = epoch;
+  const { entries } = headOf(state.chain!).log.roster;
+  for (const id of state.divergedStates.keys()) if (!entries.has(id)) state.divergedStates.delete(id);
+  for (const id of state.dissent.keys()) if (!entries.has(id)) state.dissent.delete(id);
   joinDue(turn);
   followDue(turn);
   dropStaleOps(turn);
+  keepDue(turn);
+}
+
+function keepDue(turn: Turn): void {
+  const { state } = turn;
+  const tracks = seedsFor(headOf(state.chain!).log, state.crypto.nodeId);
+  const key = tracks.map((track) => track.manifest).join();
+  if (key === state.keeping) return;
+  state.keeping = key;
+  turn.effects.push({ type: 'keep', tracks });
 }
 
 /** Digests: steadily, and once right after T1, when an endorsement by a neighbour still opens the door. */
@@ -405,7 +434,7 @@ function nextDueMs(turn: Turn): number {
   };
   for (const settling of state.settling.values()) {
     const { t1Ms, decideMs } = settling.phases;
-    if (!settling.proposed) consider(proposeAtMs(state, settling));
+    if (!settling.proposed) consider(settling.proposeAtMs);
     consider(t1Ms);
     consider(mendAtMs(settling));
     consider(decideMs);

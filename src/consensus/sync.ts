@@ -225,14 +225,20 @@ export function takeRecords(turn: Turn, pending: PendingRequest, response: SyncR
     stepBack(turn, pending);
     return;
   }
+  const links: Link[] = [];
   let [tip, before] = [parent, basis];
   for (const row of rows.slice(0, MAX_RECORDS_PER_ANSWER)) {
     const link = linkFromRow(state, row, tip, before);
-    if (!isOnChain(state.chain, link.record.slot, link.hash)) rememberBranch(state, link);
+    links.push(link);
     [before, tip] = [tip, link];
   }
+  const more = pending.target !== null && links.every((link) => link.hash !== pending.target);
+  // Records that lead to no head that anybody claims are not worth their room: fallback records cost nothing to make.
+  if (more && rows.length < MAX_RECORDS_PER_ANSWER) throw new BadAnswerError('records do not lead to the head');
+  for (const link of links) {
+    if (!isOnChain(state.chain, link.record.slot, link.hash)) rememberBranch(state, link);
+  }
   adopt(turn, tip);
-  const more = pending.target !== null && findLink(state, tip.record.slot, pending.target) === undefined;
   if (more && rows.length === MAX_RECORDS_PER_ANSWER)
     askRecords(turn, pending.peer, tip.record.slot + 1, pending.target);
 }

@@ -17,6 +17,7 @@ import type {
 } from '../../../src/consensus/messages.ts';
 import { admissionId } from '../../../src/consensus/ops.ts';
 import { DEFAULT_RULES, type Rules, rulesJson } from '../../../src/consensus/rules.ts';
+import { seedsFor } from '../../../src/consensus/seeds.ts';
 import { simulatedCrypto, simulatedNodeId } from '../../simulation/network.ts';
 import { carry, Hand, makeStation, opBy, proposalBy, START_MS, stateBy, TRACK_MS, trackHash } from './station.ts';
 
@@ -266,6 +267,20 @@ describe('weights', () => {
     const hand = listener(3);
     const { log } = carry(hand, [opBy<LikeOp>(hand, 1, { type: 'LIKE', track_hash: trackHash('x') })]);
     expect(log.likes.size).toBe(0);
+  });
+});
+
+describe('cross-seeding', () => {
+  it('spreads the popular tracks over the nodes, each computing the same shares', () => {
+    const hand = listener(6, { cross_seed: 2 });
+    carry(hand, []);
+    const shares = hand.station.cryptos.map((c) => seedsFor(hand.head.log, c.nodeId).map((t) => t.track_hash));
+    for (const share of shares) expect(new Set(share).size).toBe(2);
+    expect(new Set(shares.flat()).size).toBeGreaterThan(2);
+    hand.until(hand.nowMs + 10_000);
+    const kept = hand.effects.findLast((e) => e.type === 'keep')!;
+    expect(kept.type === 'keep' && kept.tracks.map((t) => t.track_hash)).toEqual(shares[0]);
+    expect(seedsFor(listener(3).head.log, hand.crypto.nodeId)).toEqual([]);
   });
 });
 
