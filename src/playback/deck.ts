@@ -36,7 +36,7 @@ const SETTLED_BLOCKS = 2;
 /** Opening ends with an error if the clock is not known by then. */
 const SETTLE_TIMEOUT_MS = 8_000;
 /** A player that is fed and does not advance for so long is broken. */
-const STALL_MS = 4_000;
+const STALL_MS = 2_000;
 /** Quanta written in one tick at most: 10 s, after this process was held up. */
 const MAX_QUANTA_A_TICK = 400;
 /** Quanta whose source place is remembered: 12.8 s, more than is ever on its way. */
@@ -73,6 +73,12 @@ export interface DeckHandlers {
   ended(reason: string): void;
 }
 
+/** This machine's monotonic clock and the station's, at one instant. */
+interface Clocks {
+  monoMs: number;
+  stationMs: number;
+}
+
 /** What is heard at this instant. */
 export interface Heard {
   /** Timeline position, frames, fractional. */
@@ -95,6 +101,7 @@ export class Deck {
   readonly #places = new Float64Array(REMEMBERED_QUANTA);
   #writtenQuanta = 0;
   #liveFrom: number | null = null;
+  #liveWanted = false;
   #notes: { frame: number; playing: Playing }[] = [];
   #lastNoted: Playing | null = null;
   #tickTimer: NodeJS.Timeout | null = null;
@@ -103,6 +110,7 @@ export class Deck {
   #lastFrame = 0;
   #lastAdvanceMs = 0;
   #closed = false;
+  #failure: string | null = null;
   #wasDry = false;
   #counters = { slips: 0, jumps: 0, underruns: 0 };
 
@@ -125,7 +133,7 @@ export class Deck {
     await player.start();
     this.#writeSilence((OPEN_LEAD_MS * FRAMES_PER_MS) / QUANTUM_FRAMES);
     this.#card.restart(await player.begin());
-    if (this.#closed) return;
+    this.#throwIfClosed();
     this.#lastAdvanceMs = this.#nowMs();
     this.#tickTimer = setInterval(() => this.#tick(), TICK_MS);
     if (this.#clocked) this.#scheduleObservation();
@@ -135,8 +143,14 @@ export class Deck {
   /** From now on the programme is heard. */
   goLive(): void {
     if (this.#closed || this.#liveFrom !== null) return;
+    const clocks = this.#clocks();
+    if (clocks === null) {
+      this.#components.log.warn('there is no station time: playback waits for it');
+      this.#liveWanted = true;
+      return;
+    }
     this.#liveFrom = this.#writtenQuanta;
-    this.#renderer.seek(Math.round(this.#target(this.#clocks())));
+    this.#renderer.seek(Math.round(this.#target(clocks)));
     this.#tick();
   }
 
@@ -157,11 +171,14 @@ export class Deck {
   /** Null before anything of the programme is heard. */
   heard(): Heard | null {
     if (this.#liveFrom === null) return null;
-    const { monoMs, stationMs } = this.#clocks();
+    const clocks = this.#clocks();
+    if (clocks === null) return null;
+    const { monoMs, stationMs } = clocks;
     const frame = this.#card.frameAt(monoMs);
     const quantum = Math.min(Math.floor(frame / QUANTUM_FRAMES), this.#writtenQuanta - 1);
     if (quantum < this.#liveFrom || quantum < this.#writtenQuanta - REMEMBERED_QUANTA) return null;
     const position = this.#places[quantum % REMEMBERED_QUANTA]! + frame - quantum * QUANTUM_FRAMES;
+    if (Number.isNaN(position)) return null;
     return { position, offsetMs: position / FRAMES_PER_MS - this.#trimMs - stationMs };
   }
 
@@ -174,14 +191,19 @@ export class Deck {
   async #settle(): Promise<void> {
     const deadlineMs = this.#nowMs() + SETTLE_TIMEOUT_MS;
     for (let blocks = 0; blocks < SETTLED_BLOCKS; ) {
-      if (this.#closed) return;
+      this.#throwIfClosed();
       if (this.#nowMs() > deadlineMs) throw new OutputUnavailableError('the player cannot tell its position');
       const result = await this.#observe();
       if (result === 'updated') blocks += 1;
       if (result === 'stepped') blocks = 1;
       await pause(jittered(OBSERVE_FAST_MS));
     }
+    this.#throwIfClosed();
     this.#scheduleObservation();
+  }
+
+  #throwIfClosed(): void {
+    if (this.#closed) throw new OutputUnavailableError(this.#failure ?? 'stopped while opening');
   }
 
   #scheduleObservation(): void {
@@ -212,20 +234,23 @@ export class Deck {
   }
 
   /** Timeline position that is due when the next frame to be written is heard. */
-  #target({ monoMs, stationMs }: { monoMs: number; stationMs: number }): number {
+  #target({ monoMs, stationMs }: Clocks): number {
     const heardMs = this.#card.heardAtMs(this.#writtenQuanta * QUANTUM_FRAMES);
     return (stationMs + heardMs - monoMs + this.#trimMs) * FRAMES_PER_MS;
   }
 
-  /** Both clocks at one instant: reading them takes time too, so the middle counts, and a held-up reading does not. */
-  #clocks(): { monoMs: number; stationMs: number } {
-    let best = { monoMs: 0, stationMs: 0 };
+  /**
+   * Both clocks at one instant: reading them takes time too, so the middle counts, and a held-up reading does not.
+   * Null while the station's clock gives no number.
+   */
+  #clocks(): Clocks | null {
+    let best: Clocks | null = null;
     let narrowestMs = Number.POSITIVE_INFINITY;
     for (let i = 0; i < CLOCK_READINGS && narrowestMs > CLOCK_READING_MS; i++) {
       const beforeMs = this.#nowMs();
       const stationMs = this.#components.clock.stationNowMs();
       const tookMs = this.#nowMs() - beforeMs;
-      if (tookMs >= narrowestMs) continue;
+      if (tookMs >= narrowestMs || !Number.isFinite(stationMs)) continue;
       narrowestMs = tookMs;
       best = { monoMs: beforeMs + tookMs / 2, stationMs };
     }
@@ -240,12 +265,13 @@ export class Deck {
     const missing = heardFrame + leadMs * FRAMES_PER_MS - this.#writtenQuanta * QUANTUM_FRAMES;
     const quanta = Math.min(MAX_QUANTA_A_TICK, Math.ceil(missing / QUANTUM_FRAMES));
     this.#noteDryness(heardFrame);
-    if (this.#liveFrom === null) {
+    const clocks = this.#clocks();
+    if (this.#liveFrom === null || clocks === null) {
       this.#writeSilence(quanta);
+      if (this.#liveWanted && clocks !== null) this.goLive();
       return;
     }
     this.#components.programme.prepare(this.#renderer.position, nowMs);
-    const clocks = this.#clocks();
     for (let i = 0; i < quanta && !this.#closed; i++) this.#writeQuantum(this.#target(clocks));
     while (this.#notes.length > 0 && this.#notes[0]!.frame <= heardFrame) {
       this.#handlers.playing(this.#notes.shift()!.playing);
@@ -284,7 +310,10 @@ export class Deck {
 
   #writeSilence(quanta: number): void {
     this.#quantum.fill(0);
-    for (let i = 0; i < quanta; i++) this.#write();
+    for (let i = 0; i < quanta; i++) {
+      this.#places[this.#writtenQuanta % REMEMBERED_QUANTA] = Number.NaN;
+      this.#write();
+    }
   }
 
   #write(): void {
@@ -294,6 +323,7 @@ export class Deck {
 
   #fail(reason: string): void {
     if (this.#closed) return;
+    this.#failure = reason;
     void this.close();
     this.#handlers.ended(reason);
   }

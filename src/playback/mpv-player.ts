@@ -157,7 +157,9 @@ export class MpvPlayer implements Player {
     if (event.event !== 'log-message') return;
     const text = `${String(event.prefix)}: ${String(event.text).trim()}`.slice(0, MAX_REASON_LENGTH);
     if (/underrun/i.test(text)) this.#underrun();
-    else this.#lastWords = text;
+    if (text === this.#lastWords) return;
+    // The driver's own words tell more than mpv's summary that follows.
+    if (text.startsWith('ao/') || !this.#lastWords.startsWith('ao/')) this.#lastWords = text;
     this.#log.debug('mpv', { text });
   }
 

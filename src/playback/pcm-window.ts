@@ -2,14 +2,14 @@
 import { BYTES_PER_FRAME, CHANNELS } from './types.ts';
 
 export class PcmWindow {
-  readonly #samples: Int16Array;
+  /** Made with the first frames: most windows of a queue are never filled at the same time. */
+  #samples: Int16Array | null = null;
   readonly #capacity: number;
   #start = 0;
   #end = 0;
 
   constructor(capacityFrames: number) {
     this.#capacity = capacityFrames;
-    this.#samples = new Int16Array(capacityFrames * CHANNELS);
   }
 
   /** First position held. */
@@ -32,6 +32,7 @@ export class PcmWindow {
   append(bytes: Uint8Array): void {
     const frames = bytes.byteLength / BYTES_PER_FRAME;
     const skip = Math.max(0, frames - this.#capacity);
+    this.#samples ??= new Int16Array(this.#capacity * CHANNELS);
     const target = new Uint8Array(this.#samples.buffer);
     for (let done = skip; done < frames; ) {
       const at = (this.#end + done) % this.#capacity;
@@ -50,10 +51,12 @@ export class PcmWindow {
 
   /** Copies frames that are held (see `available`) to `out`, from frame `at` of it. */
   copy(position: number, frames: number, out: Int16Array, at: number): void {
+    const samples = this.#samples;
+    if (samples === null) return;
     for (let done = 0; done < frames; ) {
       const from = (position + done) % this.#capacity;
       const run = Math.min(frames - done, this.#capacity - from);
-      out.set(this.#samples.subarray(from * CHANNELS, (from + run) * CHANNELS), (at + done) * CHANNELS);
+      out.set(samples.subarray(from * CHANNELS, (from + run) * CHANNELS), (at + done) * CHANNELS);
       done += run;
     }
   }

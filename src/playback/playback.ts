@@ -46,6 +46,8 @@ class PlaybackRoom implements Playback {
   #timeline: Timeline;
   #volume: number;
   #running = false;
+  /** Counts starts and stops, so that what was begun before a stop does not go on after it. */
+  #epoch = 0;
   #deck: Deck | null = null;
   #opening: Deck | null = null;
   #choice: OutputChoice | null = null;
@@ -68,14 +70,17 @@ class PlaybackRoom implements Playback {
   async start(): Promise<void> {
     if (this.#running) return;
     this.#running = true;
+    this.#epoch += 1;
     // Time passes from the first moment on, heard or not; a real output takes over when it is ready.
+    const epoch = this.#epoch;
     await this.#connect([SILENT_CHOICE]);
-    if (this.#init.target.kind !== 'null') await this.#connectOrRetry();
+    if (epoch === this.#epoch && this.#init.target.kind !== 'null') await this.#connectOrRetry();
   }
 
   async stop(): Promise<void> {
     if (!this.#running) return;
     this.#running = false;
+    this.#epoch += 1;
     if (this.#retryTimer !== null) clearTimeout(this.#retryTimer);
     const decks = [this.#deck, this.#opening];
     this.#retire();
@@ -147,15 +152,16 @@ class PlaybackRoom implements Playback {
     const { log } = this.#components;
     const { target, env } = this.#init;
     const choices = outputChoices({ log }, { target, volume: this.#volume, env });
+    const epoch = this.#epoch;
     const problem = await this.#connect(choices);
-    if (!this.#running) return;
+    if (epoch !== this.#epoch) return;
     if (problem === null) {
       log.info('sound goes out', { output: this.#choice!.name });
       this.#reason = null;
       return;
     }
     if (this.#reason !== problem) {
-      log.warn(`no sound: ${problem}. The radio plays on silently and tries again.`, { output: outputName(target) });
+      log.warn(`no sound: ${problem}. The radio plays on silently.`, { output: outputName(target) });
     }
     this.#reason = problem;
     this.#retryLater();
@@ -164,15 +170,16 @@ class PlaybackRoom implements Playback {
   /** Opens the first choice that works and lets it take over. Returns what was wrong with all of them, or null. */
   async #connect(choices: OutputChoice[]): Promise<string | null> {
     const problems: string[] = [];
+    const epoch = this.#epoch;
     for (const choice of choices) {
-      if (!this.#running) return null;
+      if (epoch !== this.#epoch) return null;
       const player = choice.make();
       const deck = this.#newDeck(player, choice.clocked);
       this.#opening = deck;
       try {
         await deck.open();
-        this.#opening = null;
-        if (!this.#running) {
+        if (this.#opening === deck) this.#opening = null;
+        if (epoch !== this.#epoch) {
           await deck.close();
           return null;
         }
@@ -186,7 +193,7 @@ class PlaybackRoom implements Playback {
         await before?.close();
         return null;
       } catch (error) {
-        this.#opening = null;
+        if (this.#opening === deck) this.#opening = null;
         await deck.close();
         problems.push(problemText(error as Error));
         if (error instanceof PlayerMissingError) break;
@@ -240,7 +247,8 @@ class PlaybackRoom implements Playback {
   }
 
   #retryLater(): void {
-    if (!this.#running) return;
+    // A file is not opened again: that would write over what was recorded.
+    if (!this.#running || this.#init.target.kind === 'file') return;
     if (this.#retryTimer !== null) clearTimeout(this.#retryTimer);
     this.#retryTimer = setTimeout(() => void this.#connectOrRetry(), this.#retryMs);
     this.#retryMs = Math.min(RETRY_MAX_MS, this.#retryMs * 2);

@@ -59,6 +59,8 @@ export interface Supply {
   rest: number;
   /** What is needed next does not come by waiting for the decoder: a segment is missing or damaged. */
   starved: boolean;
+  /** Decoded frames of the filler. */
+  fillerFrames: number;
 }
 
 export interface TimelineComponents {
@@ -142,13 +144,11 @@ export class Timeline {
   supply(position: number): Supply {
     const entry = this.#entryAt(position);
     const rest = entry === null ? 0 : Math.max(0, entry.start + entry.sounding - position);
-    if (entry === null || rest === 0) return { frames: 0, rest, starved: false };
+    const fillerFrames = this.#filler.available();
+    if (entry === null || rest === 0) return { frames: 0, rest, starved: false, fillerFrames };
     const { reader } = entry;
-    return {
-      frames: Math.min(rest, reader.available(position - entry.start)),
-      rest,
-      starved: reader.starved(position - entry.start),
-    };
+    const local = position - entry.start;
+    return { frames: Math.min(rest, reader.available(local)), rest, starved: reader.starved(local), fillerFrames };
   }
 
   /** Opens what is about to sound and closes what has. */
@@ -241,7 +241,7 @@ export class Timeline {
       }
     }
     this.#filler.warm(this.#nowMs);
-    return this.#filler.ready(frames) ? this.#voice(null) : null;
+    return this.#filler.available() >= frames ? this.#voice(null) : null;
   }
 
   #trackServes(entry: Entry, local: number, frames: number): boolean {
@@ -296,16 +296,15 @@ export class Timeline {
 
   /** The filler is needed here or soon. */
   #holeAhead(position: number): boolean {
-    return this.#isHole(position, position) || this.#isHole(position + OPEN_AHEAD_FRAMES, position);
+    return this.#isHole(position) || this.#isHole(position + OPEN_AHEAD_FRAMES);
   }
 
-  /** Seen from a place, another (or the same) has nothing to sound. */
-  #isHole(position: number, from: number): boolean {
+  #isHole(position: number): boolean {
     const entry = this.#entryAt(position);
     if (entry === null) return true;
     const local = position - entry.start;
     if (local >= entry.sounding) return entry.end - entry.start - entry.sounding > SILENT_REST_FRAMES;
-    return entry.reader.starved(Math.max(0, from - entry.start));
+    return entry.reader.starved(local);
   }
 
   #retire(entries: Entry[]): void {

@@ -21,6 +21,8 @@ const CATCH_UP_FRAMES = 2 * RATE_HZ;
 const GIVE_UP_FRAMES = 2 * RATE_HZ;
 /** A decode that ends this much short is filled up with silence: two packets of AAC. */
 const MAX_PADDED_FRAMES = 4_096;
+/** A decoder keeps its last packet back until the next one comes. */
+const PACKET_FRAMES = 9_600;
 /** Between two starts of a decoder: a track that cannot be decoded costs no more than this. */
 const RESTART_PAUSE_MS = 1_000;
 
@@ -47,9 +49,9 @@ export class TrackReader {
     this.map = new TrackMap(init.track);
   }
 
-  /** What is needed at (or soon after) a position does not come by waiting for the decoder. */
+  /** What is needed at a position does not come by waiting for the decoder. */
   starved(position: number): boolean {
-    if (this.#missing !== null) return true;
+    if (this.#missing !== null && position >= this.map.startFrame(this.#missing) - PACKET_FRAMES) return true;
     const { start, end } = this.#window;
     return position < start || (this.#ended && position >= end && end < this.map.frames);
   }

@@ -47,7 +47,7 @@ describe.each(Object.keys(CODECS))('%s', (codec) => {
     const source = resampled(made);
     for (const from of [2_400, 300_000, whole.length / 2 - 50_000]) {
       const { lag, correlation } = lagBetween(source, whole, from, 48_000, 2_000);
-      expect(Math.abs(lag), `lag at ${from}`).toBeLessThan(0.1);
+      expect(Math.abs(lag), `lag at ${from}`).toBeLessThan(0.25);
       expect(correlation).toBeGreaterThan(0.99);
     }
   });

@@ -12,7 +12,7 @@ const STEP_FRAMES = 1_200;
 /** Decoded frames that a step waits for: more than any rule of the timeline asks for. */
 const ENOUGH_FRAMES = 120_000;
 /** Of 2 ms: so that nothing hangs where frames never come. */
-const MAX_PAUSES = 1_000;
+const MAX_PAUSES = 500;
 
 const store = new MemoryStore();
 let mp3: MadeTrack;
@@ -33,10 +33,10 @@ class Stage {
   readonly changes: Playing[] = [];
   readonly timeline: Timeline;
   position = START;
-  /** Pause at each step, where something else than the slot's track must be decoded meanwhile. */
-  paceMs = 0;
+  readonly filled: boolean;
 
   constructor(filler: PlayableTrack | null = null) {
+    this.filled = filler !== null;
     this.timeline = new Timeline({ content: store, filler: () => filler, log: this.log }, {});
   }
 
@@ -63,11 +63,18 @@ class Stage {
     for (let pauses = 0; pauses < MAX_PAUSES; pauses++) {
       // The timeline's time is the programme's own, however fast this runs.
       this.timeline.prepare(this.position, this.position / 48);
-      const { frames, rest, starved } = this.timeline.supply(this.position);
-      if (starved || frames >= Math.min(rest, ENOUGH_FRAMES)) break;
+      if (this.#isSupplied(this.position) && this.#isSupplied(this.position + STEP_FRAMES)) return;
       await sleep(2);
     }
-    await sleep(this.paceMs);
+  }
+
+  /** All that can come for a place is there: the track, or else the filler. */
+  #isSupplied(position: number): boolean {
+    const { frames, rest, starved, fillerFrames } = this.timeline.supply(position);
+    if (rest > 0 && !starved) {
+      return frames >= Math.min(rest, ENOUGH_FRAMES) || this.timeline.supply(position + frames).starved;
+    }
+    return !this.filled || fillerFrames >= FADE_FRAMES;
   }
 }
 
@@ -130,7 +137,6 @@ describe('Timeline', () => {
 
   it('fills a missing segment with local music and is back at the right sample', async () => {
     stage = new Stage(local.track);
-    stage.paceMs = 5;
     store.missing.add(mp3.track.segments[1]!.cid);
     stage.slot(1, 0, 25_001, mp3.track);
     const out = await stage.play(15_000);
@@ -158,7 +164,6 @@ describe('Timeline', () => {
 
   it('fills times without a slot, and a rest that is long enough', async () => {
     stage = new Stage(local.track);
-    stage.paceMs = 5;
     stage.slot(1, 4_000, 9_300, flac.track);
     const out = await stage.play(15_000);
     for (const from of [3_000, 12_300, 14_000]) expect(loudest(out, from * 48, 12_000), `${from}`).toBeGreaterThan(300);
@@ -215,7 +220,6 @@ describe('Timeline', () => {
 
   it('goes on with the filler where a track is damaged', async () => {
     stage = new Stage(local.track);
-    stage.paceMs = 5;
     const junk = store.add(new Uint8Array(50_000).fill(0x5a));
     const segments = flac.track.segments.map((segment, i) => (i === 0 ? { ...segment, cid: junk } : segment));
     stage.slot(1, 0, 7_300, { ...flac.track, segments });
