@@ -282,6 +282,7 @@ function snapshotOf(house: House, shown: Shown, webCounters: Record<string, numb
     output: settings.output,
     startedMonoMs: STARTED_MONO_MS,
     monoMs,
+    wallMs: () => Date.now(),
     addresses: () => network.addresses(),
     peers: () => network.peers(),
     networkCounters: () => ({ ...network.counters(), ...webCounters }),

@@ -19,6 +19,8 @@ export interface SnapshotSources {
   output: string;
   startedMonoMs: number;
   monoMs(): number;
+  /** This box's own wall clock, milliseconds since 1970. */
+  wallMs(): number;
   addresses(): string[];
   peers(): ConnectedPeer[];
   networkCounters(): Record<string, number>;
@@ -63,7 +65,7 @@ export function buildSnapshot(sources: SnapshotSources): StatusSnapshot {
     library: libraryStatus(library),
     sync: {
       offset_ms: playback.offsetMs,
-      clock_offset_ms: clock.offsetMs,
+      clock_offset_ms: Math.round((sources.wallMs() - node.stationNowMs()) * 1_000) / 1_000,
       clock_error_ms: clock.errorMs,
       synced: clock.synced,
       drift_ppm: playback.driftPpm,

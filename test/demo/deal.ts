@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
-import { mkdirSync, readdirSync } from 'node:fs';
-import { extname, join } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { basename, extname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { makeDemoLibrary } from '../../src/library/demo-library.ts';
 
@@ -10,6 +10,8 @@ const EXCERPT_S = [8, 11] as const;
 /** Where excerpts begin: after many a quiet opening. */
 const EXCERPT_FROM_S = 8;
 const TRACKS_A_NODE = 8;
+/** Smaller files are sound effects, too short for an excerpt. */
+const LEAST_BYTES = 300_000;
 
 export interface Share {
   name: string;
@@ -54,13 +56,18 @@ function findRecordings(directory: string): string[] {
   return names
     .filter((name) => AUDIO.has(extname(name).toLowerCase()))
     .sort()
-    .map((name) => join(directory, name));
+    .map((name) => join(directory, name))
+    .filter((path) => statSync(path).size >= LEAST_BYTES);
 }
 
 async function cutExcerpt(recording: string, into: string, index: number): Promise<void> {
   const [least, most] = EXCERPT_S;
   const seconds = least + ((index * 3) % (most - least + 1));
-  const target = join(into, `${String(index).padStart(2, '0')}${extname(recording).toLowerCase()}`);
+  const ending = extname(recording);
+  const plain = join(into, `${basename(recording, ending)}${ending.toLowerCase()}`);
+  const target = existsSync(plain)
+    ? join(into, `${basename(recording, ending)} ${index}${ending.toLowerCase()}`)
+    : plain;
   const args = ['-nostdin', '-v', 'error', '-ss', String(EXCERPT_FROM_S), '-t', String(seconds), '-i', recording];
   await promisify(execFile)('ffmpeg', [...args, '-map', '0:a:0', '-c', 'copy', '-y', target]);
 }

@@ -126,16 +126,17 @@ export class Flock {
   readonly #station: string;
   readonly #rulesFile: string;
 
-  private constructor(directory: string) {
+  private constructor(directory: string, station: string) {
     this.directory = directory;
-    this.#station = `flock-${process.pid}-${Math.random().toString(36).slice(2, 8)}`;
+    this.#station = station;
     this.#rulesFile = join(directory, 'rules.json');
     writeFileSync(this.#rulesFile, rulesJson(FAST_RULES));
   }
 
-  static async create(options: { prefix: string }): Promise<Flock> {
+  /** Nodes of a flock know each other by address alone, so the station's name need not be unique. */
+  static async create(options: { prefix: string; station?: string }): Promise<Flock> {
     if (!existsSync(BUNDLE)) throw new Error('dist/starling.mjs is missing: npm run build');
-    return new Flock(mkdtempSync(join(tmpdir(), options.prefix)));
+    return new Flock(mkdtempSync(join(tmpdir(), options.prefix)), options.station ?? 'Dawn chorus');
   }
 
   /** Starts one more node; it knows the addresses of those that run already. */
