@@ -26,10 +26,9 @@ async function loadBench(name: string): Promise<Bench> {
 async function listText(): Promise<string> {
   const lines: string[] = [];
   for (const name of benchNames()) {
-    const bench = await loadBench(name).catch((error: Error) => ({
-      description: `cannot be loaded: ${error.message}`,
-      flags: {},
-    }));
+    const bench = await loadBench(name).catch((error: Error): Pick<Bench, 'description' | 'flags'> => {
+      return { description: `cannot be loaded: ${error.message}` };
+    });
     lines.push(`  ${name.padEnd(12)} ${bench.description}`);
     for (const [flag, { help, type }] of Object.entries(bench.flags ?? {}))
       lines.push(`  ${' '.repeat(12)}   --${flag}${type === 'string' ? ' …' : ''}  ${help}`);

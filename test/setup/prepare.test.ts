@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -104,10 +104,20 @@ describe('npm packages and bundle', () => {
     expect(realpathSync(link)).toBe(realpathSync(process.execPath));
   });
 
+  it('are not waited for by tools that run no music', async () => {
+    for (const name of ['ffmpeg', 'mpv']) checkout.without(name);
+    expect(await checkout.prepare('tools')).toMatchObject({
+      code: 0,
+      stderr: expect.stringMatching(/^Installing.*\n$/),
+    });
+    expect(await checkout.prepare('tools')).toEqual({ code: 0, stdout: '', stderr: '' });
+    expect(existsSync(join(checkout.root, 'dist/starling.mjs'))).toBe(false);
+  });
+
   it('refuse an unknown purpose', async () => {
     const outcome = await checkout.prepare('fly');
     expect(outcome).toMatchObject({ code: 2, stdout: '' });
-    expect(outcome.stderr).toContain('Allowed: start, test');
+    expect(outcome.stderr).toContain('Allowed: start, test, tools');
   });
 });
 
