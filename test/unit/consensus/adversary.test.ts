@@ -144,6 +144,7 @@ describe('against an adversary that knows everything', () => {
     { members: 5, faulty: [0, 3], rounds: 2, rules: { relay_lowest: 1 } },
     { members: 6, faulty: [0, 1, 2], rounds: 3, rules: { relay_lowest: 2 } },
     { members: 5, faulty: [0, 1], rounds: 2, rules: { draw: 'hash-mod' as const } },
+    { members: 5, faulty: [0, 3, 4], rounds: 64 },
   ])('honest nodes decide alike with f = R: %j', (init) => {
     fc.assert(
       fc.property(acts, delays, fc.nat(20), (script, ms, seed) => {
@@ -161,5 +162,13 @@ describe('against an adversary that knows everything', () => {
     const message = lab.endorsed(lab.value(proposer, 'split'), others);
     lab.deliver(message, lab.honest[0]!, lab.phases.t1Ms + 2 * lab.phases.deltaMs);
     expect(new Set(lab.outcomes())).toEqual(new Set(['split', 'track of 1']));
+  });
+
+  it('not even when all but two are faulty, if there is time for as many rounds', () => {
+    const lab = new Lab({ members: 5, faulty: [0, 3, 4], rounds: 64, seed: 4 });
+    const [proposer, ...others] = lab.nodes.filter((n) => n.faulty) as [LabNode, ...LabNode[]];
+    const message = lab.endorsed(lab.value(proposer, 'split'), others);
+    lab.deliver(message, lab.honest[0]!, lab.phases.t1Ms + 2 * lab.phases.deltaMs);
+    expect(one(lab.outcomes())).toBe('split');
   });
 });
