@@ -7,7 +7,7 @@
  * silent when nothing is missing, may be stopped and repeated at any point, and two at once wait for each other.
  */
 import { spawn } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { accessSync, closeSync, constants, existsSync, mkdirSync, openSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundleIsReady, makeBundle } from './bundle.mjs';
@@ -49,6 +49,24 @@ async function prepare(purpose) {
   }
 }
 
+/**
+ * Makes the folder of the lock and the bundle, or says who may: a preparation by root leaves what a user may not change.
+ * @throws {Refusal}
+ */
+function checkRights() {
+  try {
+    mkdirSync(join(ROOT, 'dist'), { recursive: true });
+    for (const dir of ['.', 'dist', 'node_modules']) {
+      if (existsSync(join(ROOT, dir))) accessSync(join(ROOT, dir), constants.W_OK | constants.X_OK);
+    }
+    closeSync(openSync(join(ROOT, 'dist', '.prepare-lock'), 'a'));
+  } catch (error) {
+    if (!['EACCES', 'EPERM', 'EROFS'].includes(error.code)) throw error;
+    const commands = error.code === 'EROFS' ? [] : [`sudo chown -R ${process.getuid()} '${ROOT}'`];
+    throw new Refusal(`This user may not write ${error.path}, where something has to be prepared.`, commands);
+  }
+}
+
 /** Runs this file again under flock(1), which lets go of the lock however the holder ends. */
 function underLock(purpose, wait) {
   const lock = join(ROOT, 'dist', '.prepare-lock');
@@ -77,7 +95,7 @@ async function main() {
     provideNode(ROOT);
     return 0;
   }
-  mkdirSync(join(ROOT, 'dist'), { recursive: true });
+  checkRights();
   let code = await underLock(purpose, false);
   if (code === LOCK_IS_TAKEN) {
     say('Another start is preparing this checkout; waiting for it');

@@ -165,6 +165,14 @@ describe('Debian packages as root', () => {
     expect(await checkout.prepare()).toEqual({ code: 0, stdout: '', stderr: '' });
   });
 
+  it('and npm packages that root prepared are not touched by a user, who is told why', async () => {
+    await checkout.prepare();
+    writeFileSync(join(checkout.root, 'src/main.ts'), 'console.log("two");\n');
+    const outcome = await checkout.prepare('start', { uid: NOBODY });
+    expect(outcome).toMatchObject({ code: 1, stdout: '' });
+    expect(outcome.stderr).toMatch(/may not write .*dist[^]*sudo chown -R 65534 '.*check out'/);
+  });
+
   it('are installed after an update when the lists are old', async () => {
     checkout.set('apt-stale', '');
     expect((await checkout.prepare()).code).toBe(0);
