@@ -148,7 +148,11 @@ function readPartition(text: string): SimOptions['partitions'][number] {
   const found = /^(\d+),(\d+),(0?\.\d+)$/.exec(text);
   const [at, length, part] = [Number(found?.[1]), Number(found?.[2]), Number(found?.[3])];
   if (found === null || length < 1 || part <= 0 || part > 0.5) {
-    throw new OptionError('partition', text, 'AT,FOR,SHARE: whole seconds, whole seconds from 1, and a share up to 0.5');
+    throw new OptionError(
+      'partition',
+      text,
+      'AT,FOR,SHARE: whole seconds, whole seconds from 1, and a share up to 0.5',
+    );
   }
   return { atMs: at * 1_000, forMs: length * 1_000, share: part };
 }

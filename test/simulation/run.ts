@@ -147,13 +147,7 @@ function quantile(values: readonly number[], part: number): number | null {
   return sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] ?? null;
 }
 
-function outcomeOf(
-  options: SimOptions,
-  flock: VirtualFlock,
-  watch: Watch,
-  heals: number[],
-  wallS: number,
-): SimOutcome {
+function outcomeOf(options: SimOptions, flock: VirtualFlock, watch: Watch, heals: number[], wallS: number): SimOutcome {
   const slots = watch.decidedSlots.size;
   const nodeSlots = Math.max(1, slots * options.nodes);
   const bytes = flock.nodes.reduce((sum, node) => sum + node.received.bytes, 0);

@@ -2,16 +2,25 @@
  * A flock that is already under way: a log with everybody in its roster, so that a run need not first take in a thousand
  * JOINs, sixteen a slot. The log is made by the room's own fold; only its first two records are given, as to a joiner.
  */
+
+import { packLink } from '../../src/consensus/checkpoint.ts';
 import type { Effect, SlotRecord } from '../../src/consensus/events.ts';
 import { hashText } from '../../src/consensus/hash.ts';
 import { resume } from '../../src/consensus/join.ts';
 import type { HistoryEntry, Link, LogState, RosterEntry } from '../../src/consensus/link.ts';
-import { bootstrapLinks, deriveLink, genesisHash, hashRecord, makeRoster, sealLog, trackFingerprint } from '../../src/consensus/log.ts';
+import {
+  bootstrapLinks,
+  deriveLink,
+  genesisHash,
+  hashRecord,
+  makeRoster,
+  sealLog,
+  trackFingerprint,
+} from '../../src/consensus/log.ts';
 import type { Bootstrap } from '../../src/consensus/messages.ts';
 import { DEFAULT_RULES, rulesHash, rulesJson } from '../../src/consensus/rules.ts';
 import { signBootstrap } from '../../src/consensus/signed.ts';
 import type { Chain, Turn } from '../../src/consensus/state.ts';
-import { packLink } from '../../src/consensus/checkpoint.ts';
 import { digest } from './crypto.ts';
 import { EPOCH_MS, type SimNode, type VirtualFlock } from './network.ts';
 
@@ -50,7 +59,7 @@ function bootstrapOf(flock: VirtualFlock): { body: Bootstrap; sig: Uint8Array } 
 function rosterOf(members: readonly SimNode[]): LogState['roster'] {
   const entries = new Map<string, RosterEntry>();
   for (const { nodeId, crypto, index } of members) {
-    const times = { since: 0, renewed: FIRST_SLOT, eligible_from: 0 };
+    const times = { since: 0, renewed: FIRST_SLOT, eligible_from: 0, said: 0 };
     entries.set(nodeId, { node_id: nodeId, vrf_key: crypto.vrfKey, name: `node ${index}`, ...times });
   }
   return makeRoster(entries);

@@ -205,9 +205,15 @@ export class Watch {
       this.disturb(node);
       return;
     }
-    const ahead = headOf(state.chain).record.slot - playing.record.slot;
+    const { slot } = playing.record;
+    // A node that crosses over at the end of a track it left has its own programme until then.
+    if (state.crossing === null && !node.scheduled.has(slot)) {
+      this.problem('timeline', node.index, `slot ${slot} plays, but the player was never told`);
+      this.disturb(node);
+    }
+    const ahead = headOf(state.chain).record.slot - slot;
     if (ahead >= 3) return;
-    this.problem('queue', node.index, `${ahead} decided slots ahead of slot ${playing.record.slot}`);
+    this.problem('queue', node.index, `${ahead} decided slots ahead of slot ${slot}`);
     this.disturb(node);
   }
 }

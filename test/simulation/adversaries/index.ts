@@ -1,11 +1,37 @@
 /** Adversaries by name. Each runs the real `step` and does something else with what comes out of it, or beside it. */
+
 import type { SimNode, VirtualFlock } from '../network.ts';
+import { clockLies } from './clock-lies.ts';
+import { equivocation } from './equivocation.ts';
+import { falseReports } from './false-reports.ts';
+import { flooding } from './flooding.ts';
+import { framing } from './framing.ts';
+import { lateRelease } from './late-release.ts';
+import { replay } from './replay.ts';
+import { staleHead } from './stale-head.ts';
+import { ticketGrinding } from './ticket-grinding.ts';
+import { trackGrinding } from './track-grinding.ts';
+import { withholding } from './withholding.ts';
+import { wrongRules } from './wrong-rules.ts';
 
 export type AdversaryKind = (typeof ADVERSARY_KINDS)[number];
 
 type Attach = (flock: VirtualFlock, nodes: readonly SimNode[]) => void;
 
-const ADVERSARIES = {} as const satisfies Record<string, Attach>;
+const ADVERSARIES = {
+  'late-release': lateRelease,
+  equivocation: equivocation,
+  withholding: withholding,
+  'ticket-grinding': ticketGrinding,
+  'track-grinding': trackGrinding,
+  flooding: flooding,
+  framing: framing,
+  'false-reports': falseReports,
+  'stale-head': staleHead,
+  'wrong-rules': wrongRules,
+  replay: replay,
+  'clock-lies': clockLies,
+} as const satisfies Record<string, Attach>;
 
 export const ADVERSARY_KINDS = Object.keys(ADVERSARIES) as (keyof typeof ADVERSARIES)[];
 
