@@ -170,7 +170,7 @@ describe('Debian packages as root', () => {
     writeFileSync(join(checkout.root, 'src/main.ts'), 'console.log("two");\n');
     const outcome = await checkout.prepare('start', { uid: NOBODY });
     expect(outcome).toMatchObject({ code: 1, stdout: '' });
-    expect(outcome.stderr).toMatch(/may not write .*dist[^]*sudo chown -R 65534 '.*check out'/);
+    expect(outcome.stderr).toMatch(/may not write .*dist[\s\S]*sudo chown -R 65534 '.*check out'/);
   });
 
   it('are installed after an update when the lists are old', async () => {
