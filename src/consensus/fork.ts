@@ -203,8 +203,9 @@ function takeCensus(turn: Turn): void {
 }
 
 /**
- * The genesis that beats ours: more neighbours stand on it, or as many and its hash is lower. Only neighbours count, by
- * their own word over their own connection: a STATE of another time domain may be years old, and keys cost nothing.
+ * The genesis that beats ours: a lower one on which at least half as many stand, or a higher one with more than twice
+ * as many. Of two sides that see the same, one moves and never both. Only neighbours count, by their own word over their
+ * own connection: a STATE of another time domain may be years old, and keys cost nothing.
  */
 function strongestRival(turn: Turn): RecordHash | null {
   const { state } = turn;
@@ -214,9 +215,10 @@ function strongestRival(turn: Turn): RecordHash | null {
     if (genesis !== null) weights.set(genesis, (weights.get(genesis) ?? 0) + 1);
   }
   let best = own;
-  for (const [genesis, weight] of weights) {
+  for (const [genesis, weight] of [...weights].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    if (genesis === best) continue;
     const most = weights.get(best)!;
-    if (weight > most || (weight === most && genesis < best)) best = genesis;
+    if (genesis < best ? 2 * weight >= most : weight > 2 * most) best = genesis;
   }
   return best === own ? null : best;
 }

@@ -9,6 +9,8 @@ import { count, headOf, playingLink, rulesNow } from './state.ts';
 
 /** Nodes outside of the roster whose STATE is kept: enough to show who is about to join. */
 export const MAX_STRANGERS = 64;
+/** Epochs behind ours after which a STATE can only be a recording: an hour, as no clock of the flock is off by more. */
+const MAX_DISSENT_EPOCHS = 720;
 /** Geneses other than ours that were heard of lately. */
 export const MAX_FOREIGN_GENESES = 8;
 /** A JOIN that no winner carried is signed anew after this time; the wire drops repeated bytes. */
@@ -60,7 +62,7 @@ function isOutOfTime(turn: Turn): boolean {
   let along = 0;
   for (const [id, heard] of state.heard) if (heard.monoMs >= oldest && id !== state.crypto.nodeId) along++;
   let apart = 0;
-  for (const [id, monoMs] of state.dissent)
+  for (const [id, { monoMs }] of state.dissent)
     if (monoMs >= oldest && (state.heard.get(id)?.monoMs ?? 0) < oldest) apart++;
   if (apart <= along) return false;
   count(state, 'outOfTime');
@@ -105,7 +107,7 @@ export function hear(turn: Turn, signed: Signed<StateMessage>): Heeded {
   const log = headOf(chain).log;
   const epoch = epochAt(state, turn.nowMs);
   if (Math.abs(body.epoch - epoch) > log.rules.state_fresh_epochs) {
-    if (log.roster.entries.has(body.node_id)) state.dissent.set(body.node_id, turn.monoMs);
+    if (log.roster.entries.has(body.node_id)) noteDissent(turn, body, epoch);
     return 'ignore';
   }
   const known = state.heard.get(body.node_id);
@@ -116,6 +118,14 @@ export function hear(turn: Turn, signed: Signed<StateMessage>): Heeded {
   if (comparable && known.state.body.epoch >= body.epoch) return hearAgain(turn, known.state, signed);
   state.heard.set(body.node_id, { state: signed, monoMs: turn.monoMs, mutedUntil: known?.mutedUntil ?? -1 });
   return 'accept';
+}
+
+/** A recording played back says nothing about clocks: only ever newer epochs count, and none from long ago. */
+function noteDissent(turn: Turn, body: StateMessage, ownEpoch: number): void {
+  const { dissent } = turn.state;
+  const known = dissent.get(body.node_id);
+  if (ownEpoch - body.epoch > MAX_DISSENT_EPOCHS || (known !== undefined && known.epoch >= body.epoch)) return;
+  dissent.set(body.node_id, { epoch: body.epoch, monoMs: turn.monoMs });
 }
 
 function mayBeHeard(state: ConsensusState, nodeId: string): boolean {

@@ -180,8 +180,8 @@ export interface ConsensusState {
   heard: Map<NodeId, Heard>;
   /** Geneses other than ours, and when somebody last spoke of them. */
   foreign: Map<RecordHash, number>;
-  /** Roster members heard in epochs far from ours, and when. */
-  dissent: Map<NodeId, number>;
+  /** Roster members heard in epochs far from ours: the newest such epoch, and when it was heard. */
+  dissent: Map<NodeId, { epoch: number; monoMs: number }>;
   foreignStreak: { genesis: RecordHash; epochs: number } | null;
   /** Verified records off our chain. */
   branches: Map<RecordHash, Link>;
