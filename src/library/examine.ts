@@ -8,7 +8,7 @@ import { MAX_LEADING_TAG_BYTES, MAX_SYNC_SEARCH_BYTES } from './limits.ts';
 import { type Mp4Audio, readMp4 } from './mp4-file.ts';
 import { findFirstFrame, readAdtsHeader, readGaplessTag } from './mpeg-audio.ts';
 import { readOgg } from './ogg-file.ts';
-import { aacObstacle, readAacSetup } from './packets.ts';
+import { aacObstacle, readAacSetup, UncountableError } from './packets.ts';
 import type { SegmentCodec } from './types.ts';
 
 /** What of the decoder's output is to be heard. */
@@ -28,7 +28,10 @@ export interface SourcePlan {
   copy: SegmentCodec | null;
   /** Bytes of the segments in a second, as far as it can be guessed; 0 for rates that always fit. */
   bytesPerSecond: number;
-  /** @param decoded - all that the decoder puts out */
+  /**
+   * @param decoded - all that the decoder puts out
+   * @throws UncountableError when packets that were copied cannot all be whole
+   */
   heard(decoded: number, header: TrackHeader): Heard;
 }
 
@@ -36,6 +39,9 @@ export interface SourcePlan {
 const FLAC_SHARE = 0.75;
 /** An Ogg file's end is trimmed by less than a page; more than this and its positions do not start at 0. */
 const MAX_END_TRIM_SAMPLES = 96_000;
+
+/** Holds the last whole frame, which has at most 8,191 bytes. */
+const ADTS_TAIL_BYTES = 9 << 10;
 
 const everything = (decoded: number): Heard => ({ skipSamples: 0, samples: decoded });
 
@@ -53,7 +59,7 @@ export async function examine(file: FileReader): Promise<SourcePlan> {
   refuseKnownOthers(head);
   const frame = findFirstFrame(head, 0);
   if (frame === null) throw new SkippedFileError('not-audio');
-  return frame.kind === 'adts' ? planAdts(head, frame.at) : planMp3(head, frame.at);
+  return frame.kind === 'adts' ? await planAdts(file, head, frame.at) : planMp3(head, frame.at);
 }
 
 /** Where the audio begins: behind ID3v2 tags (https://id3.org/id3v2.4.0-structure). */
@@ -118,17 +124,29 @@ function planMp3(head: Buffer, at: number): SourcePlan {
   };
 }
 
-function planAdts(head: Buffer, at: number): SourcePlan {
+async function planAdts(file: FileReader, head: Buffer, at: number): Promise<SourcePlan> {
   const header = readAdtsHeader(head, at)!;
   const obstacle = aacObstacle({ ...header, frameSamples: 1_024, extended: false });
+  // decoders drop a frame that was cut off, and its header is gone by the time it is counted
+  const tail = await file.read(Math.max(0, file.size - ADTS_TAIL_BYTES), ADTS_TAIL_BYTES);
   return {
     demuxer: 'aac',
     copyOptions: [],
     copyFilter: 'aac_adtstoasc',
-    copy: obstacle === null ? 'aac' : null,
+    copy: obstacle === null && endsWithWholeFrame(tail) ? 'aac' : null,
     bytesPerSecond: 0,
     heard: everything,
   };
+}
+
+/** Whether a chain of ADTS frames reaches exactly to the end. */
+function endsWithWholeFrame(tail: Buffer): boolean {
+  for (let start = 0; start < tail.length; start++) {
+    let at = start;
+    for (let frame = readAdtsHeader(tail, at); frame !== null; frame = readAdtsHeader(tail, at)) at += frame.bytes;
+    if (at === tail.length) return true;
+  }
+  return false;
 }
 
 function planPcm(demuxer: 'wav' | 'aiff', head: Buffer): SourcePlan {
@@ -181,12 +199,14 @@ function planMp4(audio: Mp4Audio, bytes: number): SourcePlan {
  */
 function heardOfMp4(audio: Mp4Audio, decoded: number, sampleRate: number): Heard {
   const { itunes, editStart, editLength, timescale } = audio;
+  const toSamples = (ticks: number, scale: number) => Math.round((ticks * sampleRate) / scale);
+  // the file was cut: its last packet is there in part, and decoders drop it
+  if (toSamples(audio.ticks, timescale) > decoded) throw new UncountableError('the file is not as long as it says');
   if (itunes !== null && itunes.delay + itunes.samples <= decoded) {
     return { skipSamples: itunes.delay, samples: itunes.samples };
   }
-  const toSamples = (ticks: number, scale: number) => Math.round((ticks * sampleRate) / scale);
   const skipSamples = Math.min(editStart === null ? 0 : toSamples(editStart, timescale), decoded - 1);
-  const told = audio.ticks > 0 ? Math.min(toSamples(audio.ticks, timescale), decoded) : decoded;
+  const told = audio.ticks > 0 ? toSamples(audio.ticks, timescale) : decoded;
   let samples = Math.max(1, told - skipSamples);
   if (editLength !== null && editLength.timescale > 0) {
     const edit = toSamples(editLength.value, editLength.timescale);

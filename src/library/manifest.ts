@@ -92,16 +92,16 @@ function checkSegments(value: unknown): ManifestSegment[] {
     const map = entry as Record<string, unknown>;
     return {
       cid: link(`segments[${at}].cid`, map.cid),
-      samples: whole(map, 'samples', 0, 768_000 * 60),
-      bytes: whole(map, 'bytes', 1, MAX_BLOCK_BYTES),
+      samples: whole(map, 'samples', 0, 768_000 * 60, `segments[${at}].samples`),
+      bytes: whole(map, 'bytes', 1, MAX_BLOCK_BYTES, `segments[${at}].bytes`),
     };
   });
 }
 
-function whole(map: Record<string, unknown>, field: string, min: number, max: number): number {
+function whole(map: Record<string, unknown>, field: string, min: number, max: number, shown = field): number {
   const value = map[field];
   if (!Number.isSafeInteger(value) || (value as number) < min || (value as number) > max) {
-    return refuse(field, value, `a whole number from ${min} to ${max}`);
+    return refuse(shown, value, `a whole number from ${min} to ${max}`);
   }
   return value as number;
 }
