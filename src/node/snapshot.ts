@@ -258,11 +258,12 @@ function notices(view: ConsensusView, playback: PlaybackFigures, library: Librar
       text: 'This box no longer takes part: it was asked to leave, or another box speaks with its identity.',
     });
   }
-  if (playback.silent) {
+  // Silent by choice has no reason, and needs no telling.
+  if (playback.silent && playback.reason !== null) {
     found.push({
       level: 'warning',
       code: 'silent',
-      text: `No sound here: ${playback.reason ?? 'no sound card'}.`,
+      text: `No sound here: ${playback.reason}.`,
     });
   }
   if (!library.scanning && library.ready === 0) {
