@@ -64,6 +64,10 @@ export class MusicLibrary implements Library {
   #watch: NodeJS.Timeout | null = null;
   /** By track hash: the first place where a track lies. */
   #offered = new Map<HashText, Offered>();
+  /** Track hash by the path it is offered from. */
+  #offeredAt = new Map<string, HashText>();
+  /** Something is not where it was: the offer has to be made up anew at the end of the scan. */
+  #gone = false;
   #skipped = new Map<string, SkippedFile>();
   #tracks: readonly LibraryTrack[] = [];
   #playlistHash: HashText = playlistHash([]);
@@ -173,6 +177,7 @@ export class MusicLibrary implements Library {
   /** Offers what the index knows of the sources that are there, without reading any file. */
   #reload(): void {
     this.#offered = new Map();
+    this.#offeredAt = new Map();
     this.#skipped = new Map();
     for (const source of this.#sources) {
       if ((this.#roots.get(source) ?? null) === null) continue;
@@ -180,18 +185,34 @@ export class MusicLibrary implements Library {
     }
   }
 
+  /** Takes in what lies at a place. True when that changes the offer. */
   #note(place: Place, content: Content): boolean {
     const order = this.#sources.indexOf(place.source);
     if (order < 0) return false;
     const path = showPath(joinPath(Buffer.from(place.source), place.path));
+    const withdrawn = this.#withdraw(path, content.track?.manifest ?? null);
     if (content.track === null) {
       this.#skip(path, content.reason, content.note);
-      return false;
+      return withdrawn;
     }
     this.#skipped.delete(path);
-    const there = this.#offered.get(content.track.trackHash);
-    if (there !== undefined && (there.order < order || (there.order === order && there.path <= path))) return false;
-    this.#offered.set(content.track.trackHash, { ...content.track, path, order, index: 0 });
+    const { track } = content;
+    const there = this.#offered.get(track.trackHash);
+    if (there !== undefined && (there.order < order || (there.order === order && there.path <= path))) return withdrawn;
+    if (there !== undefined) this.#offeredAt.delete(there.path);
+    this.#offered.set(track.trackHash, { ...track, path, order, index: 0 });
+    this.#offeredAt.set(path, track.trackHash);
+    return true;
+  }
+
+  /** What lay at a place before is not offered any more, unless it is the same still. */
+  #withdraw(path: string, manifest: string | null): boolean {
+    const hash = this.#offeredAt.get(path);
+    if (hash === undefined || this.#offered.get(hash)!.manifest === manifest) return false;
+    this.#offered.delete(hash);
+    this.#offeredAt.delete(path);
+    // the same audio may lie at another place as well: found out at the end of the scan
+    this.#gone = true;
     return true;
   }
 
@@ -243,8 +264,6 @@ export class MusicLibrary implements Library {
       { sources: this.#sources, concurrency: this.#init.concurrency ?? defaultConcurrency() },
     );
   }
-
-  #gone = false;
 
   #trouble(source: string, path: Buffer, error: SkippedFileError): void {
     this.#skip(showPath(joinPath(Buffer.from(source), path)), error.reason, error.message);

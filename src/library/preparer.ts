@@ -75,7 +75,7 @@ export class Preparer {
     const plan = await readingOf(() => examine(reader));
     // both read the open file, so both have to end before it is closed
     const [segmented, tagged] = await Promise.allSettled([
-      this.#segmenter.segment(reader.fd, plan, signal),
+      this.#segmenter.segment(reader, plan, signal),
       readTags(reader.fd),
     ]);
     if (segmented.status === 'rejected') throw segmented.reason;

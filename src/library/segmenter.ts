@@ -5,6 +5,7 @@ import type { ContentStore } from './content-store.ts';
 import { SkippedFileError } from './errors.ts';
 import { type Heard, readStreamInfo, type SourcePlan } from './examine.ts';
 import type { Ffmpeg } from './ffmpeg.ts';
+import type { FileReader } from './file-reader.ts';
 import { type Fragment, FragmentError, FragmentReader, replaceEsdsConfig, type TrackHeader } from './fmp4.ts';
 import { MAX_SEGMENT_BYTES, MAX_SEGMENTS, MAX_TRACK_MS, MIN_TRACK_MS, SEGMENT_LENGTHS_MS } from './limits.ts';
 import { createCounter, type PacketCounter, UncountableError } from './packets.ts';
@@ -45,16 +46,15 @@ export class Segmenter {
   }
 
   /**
-   * @param fd - the open file
    * @throws SkippedFileError, StoreFullError, StoreWriteError, FfmpegMissingError, or the signal's reason
    */
-  async segment(fd: number, plan: SourcePlan, signal: AbortSignal): Promise<SegmentedAudio> {
+  async segment(file: FileReader, plan: SourcePlan, signal: AbortSignal): Promise<SegmentedAudio> {
     let copy = plan.copy;
     let length = firstLength(plan.bytesPerSecond);
     while (true) {
       const run = new SegmentRun(this.#components, plan, copy, length);
       try {
-        return await run.execute(fd, signal);
+        return await run.execute(file, signal);
       } catch (error) {
         await run.discard();
         if (error instanceof SegmentTooLargeError && length + 1 < SEGMENT_LENGTHS_MS.length) length += 1;
@@ -106,19 +106,20 @@ class SegmentRun {
     this.#length = length;
   }
 
-  async execute(fd: number, signal: AbortSignal): Promise<SegmentedAudio> {
+  async execute(file: FileReader, signal: AbortSignal): Promise<SegmentedAudio> {
     const reader = new FragmentReader({
       header: (init, header) => this.#begin(init, header),
       fragment: (fragment) => this.#add(fragment),
     });
     const { ok, complaint } = await this.#components.ffmpeg.run({
       args: this.#arguments(),
-      extra: this.#copy === null ? [fd, 'out'] : [fd],
+      extra: this.#copy === null ? [file.fd, 'out'] : [file.fd],
       signal,
       output: (chunk) => reader.write(chunk),
       second: (chunk) => this.#hash.update(chunk),
     });
-    if (READ_FAILED.test(complaint)) throw new SkippedFileError('unreadable', complaint);
+    // ffmpeg says so of damaged files too, so the file itself is asked
+    if (READ_FAILED.test(complaint) && !(await file.isReadable())) throw new SkippedFileError('unreadable', complaint);
     if (this.#segments.length === 0) throw this.#nothing(complaint);
     if (!ok) throw new SkippedFileError('corrupt', complaint);
     reader.end();
