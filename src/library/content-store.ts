@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { type Dirent, promises as fs } from 'node:fs';
 import { join } from 'node:path';
-import type { AbortOptions } from 'abort-error';
 import type { Blockstore, InputPair, Pair } from 'interface-blockstore';
 import { CID } from 'multiformats/cid';
 import { create as createDigest } from 'multiformats/hashes/digest';
@@ -17,6 +16,10 @@ import { FREE_CHECK_BYTES, MAX_BLOCK_BYTES, MIN_FREE_BYTES } from './limits.ts';
 
 const HEX_NAME = /^[0-9a-f]{62}$/;
 const NO_ROOM = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
+
+interface AbortOptions {
+  signal?: AbortSignal;
+}
 
 /** Another place blocks can come from, such as the music files themselves. Digests are 64 hex digits. */
 export interface BlockSource {

@@ -111,15 +111,15 @@ function addNote(
 }
 
 function toSamples(left: Float32Array, right: Float32Array): Buffer {
-  const bytes = Buffer.alloc(left.length * 4);
+  const samples = new Int16Array(left.length * 2);
   const fadeFrom = left.length - FADE_OUT_S * DEMO_RATE_HZ;
   for (let i = 0; i < left.length; i++) {
     const fade = i < fadeFrom ? 1 : (left.length - i) / (left.length - fadeFrom);
     // tanh keeps the peaks inside without a hard edge
-    bytes.writeInt16LE(Math.round(Math.tanh(left[i]! * 1.6 * fade) * 32_000), i * 4);
-    bytes.writeInt16LE(Math.round(Math.tanh(right[i]! * 1.6 * fade) * 32_000), i * 4 + 2);
+    samples[2 * i] = Math.round(Math.tanh(left[i]! * 1.6 * fade) * 32_000);
+    samples[2 * i + 1] = Math.round(Math.tanh(right[i]! * 1.6 * fade) * 32_000);
   }
-  return bytes;
+  return Buffer.from(samples.buffer);
 }
 
 /** A picture of `edge` pixels square, as PNG: rings over a slope of two colours. */

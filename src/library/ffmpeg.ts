@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { constants, setPriority } from 'node:os';
+import { constants, getPriority, setPriority } from 'node:os';
 import type { Readable } from 'node:stream';
 import { FfmpegMissingError, SkippedFileError } from './errors.ts';
 import { FFMPEG_MAX_ALLOC, FFMPEG_NICE, FFMPEG_SILENCE_MS, MAX_COMPLAINT_LENGTH } from './limits.ts';
@@ -16,6 +16,8 @@ export interface FfmpegInit {
   /** Name or path of the program. */
   program?: string;
   silenceMs?: number;
+  /** Added to the niceness of this process; 0 where somebody waits for it. */
+  nice?: number;
 }
 
 export interface RunOptions {
@@ -64,7 +66,7 @@ export class Ffmpeg {
     this.#children.add(child);
     const ended = endOf(child, program);
     ended.catch(() => {});
-    if (child.pid !== undefined) beNice(child.pid);
+    if (child.pid !== undefined) beNice(child.pid, this.#init.nice ?? FFMPEG_NICE);
     try {
       return await this.#attend(child, ended, options);
     } finally {
@@ -155,9 +157,10 @@ function endOf(child: ChildProcess, program: string): Promise<number | null> {
   });
 }
 
-function beNice(pid: number): void {
+function beNice(pid: number, nice: number): void {
+  if (nice === 0) return;
   try {
-    setPriority(pid, Math.min(FFMPEG_NICE, constants.priority.PRIORITY_LOW));
+    setPriority(pid, Math.min(getPriority() + nice, constants.priority.PRIORITY_LOW));
   } catch {
     // gone already
   }
