@@ -16,7 +16,10 @@ import type { Player } from './player.ts';
 import { type FrameSource, SlipRenderer } from './slip-renderer.ts';
 import { CHANNELS, FRAMES_PER_MS, type Logger, type Playing } from './types.ts';
 
-/** Written ahead of what is heard while opening: short, so that the programme is heard soon. */
+/**
+ * Written ahead of what is heard while opening: short, so that the programme is heard soon, but more than mpv's audio buffer
+ * (0.2 s), which it fills before it begins.
+ */
 const OPEN_LEAD_MS = 300;
 /** Written ahead while live: longer than this process is ever kept from its timer. Also the delay of a jump. */
 const LEAD_MS = 800;

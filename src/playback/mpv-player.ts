@@ -5,7 +5,7 @@
  * `speed` is never touched: mpv's time-stretcher hops by milliseconds. IPC runs over an inherited socket, so there is no file
  * that another user could open, and mpv ends when this process does, because its stdin ends.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import type { Duplex, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FRAMES_PER_MS, type SoundObservation } from '../clock/steering.ts';
@@ -21,6 +21,8 @@ const POLL_MS = 20;
 const STOP_TIMEOUT_MS = 2_000;
 /** From the end of its socket to the end of its process. */
 const GONE_TIMEOUT_MS = 1_000;
+/** Real-time priority of the player, where allowed: below sound servers, which take 20 and more. */
+const PLAYER_PRIORITY = '10';
 /** Unread frames in this process: mpv has stopped reading. 5 s of sound. */
 const MAX_PENDING_BYTES = 1024 * 1024;
 const MAX_REASON_LENGTH = 300;
@@ -71,6 +73,7 @@ export class MpvPlayer implements Player {
         reject(missing ? new PlayerMissingError('mpv is not installed') : new PlayerProtocolError(error.message));
       });
     });
+    favour(child);
     this.#ipc = new MpvIpc(child.stdio[3] as Duplex, (event) => this.#hear(event));
     await this.#ipc.request('request_log_messages', 'warn');
   }
@@ -174,6 +177,15 @@ export class MpvPlayer implements Player {
     this.#ipc?.close();
     if (!this.#stopping) this.#ended(this.#endReason);
   }
+}
+
+/**
+ * The player must not wait for whatever else the box does: real-time scheduling by util-linux' chrt, as a sound server has it.
+ * Needs CAP_SYS_NICE or LimitRTPRIO; where that is not granted the player runs as it is.
+ */
+function favour(child: ChildProcess): void {
+  const pid = String(child.pid);
+  execFile('chrt', ['--all-tasks', '--rr', '--pid', PLAYER_PRIORITY, pid], () => {});
 }
 
 function mpvArguments(init: MpvInit): string[] {

@@ -124,7 +124,7 @@ describe('playing', () => {
     const path = join(dir, 'programme.wav');
     make({ output: `file:${path}` });
     await playback.start();
-    const startMs = Math.ceil(clock.stationNowMs()) + 1_200;
+    const startMs = Math.ceil(clock.stationNowMs()) + 3_000;
     playback.schedule({ slot: 1, startMs, durationMs: 2_000, track: flac.track });
     playback.schedule({ slot: 2, startMs: startMs + 2_000, durationMs: 13_000, track: mp3.track });
     await until('the second slot', () => playback.status().slot === 2);

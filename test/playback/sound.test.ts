@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createPlayback } from '../../src/playback/playback.ts';
-import type { Playback } from '../../src/playback/types.ts';
+import type { PlayableTrack, Playback } from '../../src/playback/types.ts';
 import { channel, find } from '../sound-lab/correlate.ts';
 import { type SoundLab, soundLabMissing, startSoundLab } from '../sound-lab/sound-lab.ts';
 import { decode, keptLog, TestClock, until } from './support.ts';
@@ -15,6 +15,11 @@ const BOXES = ['A', 'B'] as const;
 const RATE = 48_000;
 const FIRST_MS = 4_000;
 const SECOND_MS = 6_000;
+/** Before the first note: players settle, decoders open. */
+const LEAD_IN_MS = 2_500;
+/** A machine that is too busy to feed a sound card at all says nothing about time. */
+const ATTEMPTS = 3;
+const HOOK_TIMEOUT_MS = 120_000;
 const HALF_SECOND = RATE / 2;
 /** The same music, through encoder, player and sound system. */
 const SAME_MUSIC = 0.98;
@@ -42,9 +47,28 @@ describe.skipIf(missing !== null)('two players, one recording', () => {
   let lab: SoundLab;
   const clock = new TestClock();
   const store = new MemoryStore();
-  const players: Playback[] = [];
-  const sound = new Map<string, Float32Array>();
+  let players: Playback[] = [];
+  let sound = new Map<string, Float32Array>();
   let programme: Float32Array;
+
+  /** Both boxes play the two tracks while the recorder runs. */
+  async function perform(first: PlayableTrack, second: PlayableTrack): Promise<void> {
+    const recording = await lab.record();
+    players = BOXES.map((box) => {
+      const init = { output: `alsa:${lab.alsaDevice(box)}`, env: lab.env };
+      return createPlayback({ clock, content: store, filler: () => null, log: keptLog() }, init);
+    });
+    await Promise.all(players.map((player) => player.start()));
+    const startMs = Math.ceil(clock.stationNowMs()) + LEAD_IN_MS;
+    for (const player of players) {
+      player.schedule({ slot: 1, startMs, durationMs: FIRST_MS, track: first });
+      player.schedule({ slot: 2, startMs: startMs + FIRST_MS, durationMs: SECOND_MS, track: second });
+    }
+    await until('the end', () => clock.stationNowMs() > startMs + FIRST_MS + SECOND_MS);
+    await sleep(200);
+    const recorded = await recording.stop();
+    sound = new Map(BOXES.map((box) => [box, channel(recorded.get(box)!, 0)]));
+  }
 
   beforeAll(async () => {
     const first = await makeTrack(store, { codec: 'mp3', seconds: FIRST_MS / 1_000, seed: 31 });
@@ -52,21 +76,14 @@ describe.skipIf(missing !== null)('two players, one recording', () => {
     const pcm = [await decode(store, first.track, 0), await decode(store, second.track, 0)];
     programme = new Float32Array([...left(pcm[0]!), ...left(pcm[1]!)]);
     lab = await startSoundLab(BOXES);
-    const recording = await lab.record();
-    for (const box of BOXES) {
-      const init = { output: `alsa:${lab.alsaDevice(box)}`, env: lab.env };
-      players.push(createPlayback({ clock, content: store, filler: () => null, log: keptLog() }, init));
+    for (let attempt = 1; ; attempt++) {
+      await perform(first.track, second.track);
+      const underruns = players.map((player) => player.status().underruns);
+      if (attempt === ATTEMPTS || underruns.every((count) => count === 0)) break;
+      console.log(`sound: the machine was too busy to play (underruns: ${underruns.join(', ')}); played again`);
+      for (const player of players) await player.stop();
     }
-    await Promise.all(players.map((player) => player.start()));
-    const startMs = Math.ceil(clock.stationNowMs()) + 2_000;
-    for (const player of players) {
-      player.schedule({ slot: 1, startMs, durationMs: FIRST_MS, track: first.track });
-      player.schedule({ slot: 2, startMs: startMs + FIRST_MS, durationMs: SECOND_MS, track: second.track });
-    }
-    await until('the end', () => clock.stationNowMs() > startMs + FIRST_MS + SECOND_MS);
-    await sleep(200);
-    for (const [box, stereo] of await recording.stop()) sound.set(box, channel(stereo, 0));
-  });
+  }, HOOK_TIMEOUT_MS);
 
   afterAll(async () => {
     for (const player of players) await player.stop();
