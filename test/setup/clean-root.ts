@@ -6,7 +6,7 @@
  * `--root DIR` uses a root that was made before (it is copied first, and stays as it is).
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -18,11 +18,14 @@ const PROJECT = resolve(import.meta.dirname, '../..');
 const CLONE = '/srv/my radio';
 const START_WITHIN_MS = 15 * 60_000;
 const TEST_WITHIN_MS = 45 * 60_000;
+/** All that `npm test` printed, for looking up what failed or was skipped. */
+const TEST_LOG = join(tmpdir(), 'starling-clean-root-test.log');
 /** A prepared start may take this long until its version is told; npm itself takes most of it. */
 const REPEATED_START_MS = 3_000;
 /** Mounts that a container has, in a mount namespace of its own: they go when the last process in it ends. */
 const ENTER = `
 set -e
+mount --bind "$1" "$1"
 mount -t proc proc "$1/proc"
 mount -t sysfs sysfs "$1/sys" 2>/dev/null || true
 mount -t tmpfs tmpfs "$1/dev/shm" 2>/dev/null || true
@@ -199,10 +202,17 @@ async function startSteps(root: CleanRoot): Promise<void> {
 
 async function testSteps(root: CleanRoot): Promise<void> {
   await step('npm test (as root: installs what tests need)', async () => {
-    const output = await root.run(`cd "${CLONE}" && npm test`, TEST_WITHIN_MS);
-    const skipped = /^\d+ skipped:[\s\S]*?(?=\n\n)/m.exec(output)?.[0];
-    const summary = /^.*Tests .*$/m.exec(output)?.[0]?.trim() ?? '';
-    return skipped === undefined ? summary : `${summary}\n${skipped}`;
+    const { child, output, ended } = root.enter(`cd "${CLONE}" && NO_COLOR=1 npm test`);
+    child.stdin?.end();
+    const timer = setTimeout(() => child.kill('SIGKILL'), TEST_WITHIN_MS);
+    const code = await ended;
+    clearTimeout(timer);
+    writeFileSync(TEST_LOG, output());
+    const failed = [...new Set(output().match(/^ *FAIL .*$/gm) ?? [])];
+    const skipped = /^\d+ skipped:/m.exec(output())?.[0] ?? '0 skipped';
+    const summary = `${/^ *Tests .*$/m.exec(output())?.[0]?.trim() ?? 'no summary'}, ${skipped} (${TEST_LOG})`;
+    if (code !== 0) throw new Error(`exit code ${code}, ${summary}\n${failed.join('\n') || output().slice(-3_000)}`);
+    return summary;
   });
 }
 
