@@ -39,8 +39,8 @@ const RUN_FILE = 'run.json';
 const EXIT_FAILED = 1;
 /** A stop that hangs must not keep a box from restarting; systemd would wait 90 s. */
 const STOP_LIMIT_MS = 10_000;
-/** The library that a box makes itself when there is no music. */
-const DEMO_LIBRARY = { seed: 0, count: 12 };
+/** The library that a box makes itself when there is no music; long enough for the default rules. */
+const DEMO_LIBRARY = { seed: 0, count: 12, minSeconds: 24, maxSeconds: 40 };
 
 /** Local monotonic clock in fractional milliseconds: CLOCK_MONOTONIC, the same for every process of this machine. */
 const monoMs = (): number => Number(process.hrtime.bigint()) / 1e6;

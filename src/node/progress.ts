@@ -21,7 +21,7 @@ export function showProgress(figures: () => LibraryFigures, terminal: Terminal, 
   const look = () => {
     const now = figures();
     if (!now.scanning) {
-      if (shown) finish(now);
+      if (shown) clear();
       shown = false;
       return;
     }
@@ -32,13 +32,8 @@ export function showProgress(figures: () => LibraryFigures, terminal: Terminal, 
       log.info('reading music', { done: now.doneFiles, of: now.totalFiles, ready: now.ready });
     }
   };
-  const finish = (now: LibraryFigures) => {
+  const clear = () => {
     if (terminal.isTTY === true) terminal.write(`\r${' '.repeat(BAR_WIDTH + 60)}\r`);
-    log.info('music is read', {
-      tracks: now.ready,
-      skipped: now.skipped.length,
-      realtime_x: Math.round(now.realtimeX),
-    });
   };
   const timer = setInterval(look, LOOK_EVERY_MS);
   timer.unref();

@@ -5,6 +5,8 @@ import type { ConnectedPeer, LibraryFigures, PlaybackFigures, TrackPlan } from '
 
 type Notice = StatusSnapshot['notices'][number];
 
+/** The model's initial queue. */
+const INITIAL_SLOTS = 5;
 /** Longer between two readings of the clock means that the process was not running in between. */
 const READING_LIMIT_MS = 0.1;
 const READING_ATTEMPTS = 4;
@@ -136,8 +138,7 @@ function nowStatus(
     slot: now.slot,
     track: trackStatus,
     source: isFlock ? 'flock' : isOwn ? 'own' : 'filler',
-    node_id: now.nodeId,
-    node_name: now.nodeId === null ? null : (names.get(now.nodeId) ?? null),
+    ...broughtBy(now, names),
     position_ms: playback.positionMs,
     duration_ms: now.durationMs,
     start_ms: now.startMs,
@@ -160,6 +161,16 @@ function tags(plan: TrackPlan | null): Pick<TrackStatus, 'artist' | 'title' | 'a
   return { artist, title, album, cover };
 }
 
+/** The winner of the draw; for the queue that a station begins with, whoever deployed it. Nobody for a fallback. */
+function broughtBy(
+  entry: QueueEntry,
+  names: ReadonlyMap<string, string>,
+): { node_id: string | null; node_name: string | null } {
+  const deployer = entry.slot < INITIAL_SLOTS ? entry.track?.owners[0] : undefined;
+  const nodeId = entry.nodeId ?? deployer ?? null;
+  return { node_id: nodeId, node_name: nodeId === null ? null : (names.get(nodeId) ?? null) };
+}
+
 function queueStatus(
   node: StarlingNode,
   entry: QueueEntry,
@@ -170,8 +181,7 @@ function queueStatus(
     start_ms: entry.startMs,
     duration_ms: entry.durationMs,
     track: entry.track === null ? null : describe(entry.track, node.planOf(entry.slot)),
-    node_id: entry.nodeId,
-    node_name: entry.nodeId === null ? null : (names.get(entry.nodeId) ?? null),
+    ...broughtBy(entry, names),
     final: entry.final,
     ready: node.isReady(entry.slot),
     ticket: entry.ticket,

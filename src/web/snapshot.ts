@@ -92,7 +92,7 @@ export interface NowStatus {
   track: TrackStatus | null;
   /** flock: what the station decided; own: of this box alone; filler: bridges a gap. */
   source: 'flock' | 'own' | 'filler';
-  /** Who brought it; null in the deployer's initial queue, in a fallback and for a box's own programme. */
+  /** Who brought it (the deployer, in the initial queue); null in a fallback and for a box's own programme. */
   node_id: string | null;
   node_name: string | null;
   /** Where in the track the sound is. Null while unknown. */
