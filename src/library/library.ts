@@ -2,25 +2,16 @@ import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { CID } from 'multiformats/cid';
 import type { ContentStore } from './content-store.ts';
-import type { SkippedFileError } from './errors.ts';
 import { Ffmpeg, type FfmpegInit } from './ffmpeg.ts';
-import {
-  KEPT_CATALOGS,
-  MAX_SKIPPED_LISTED,
-  MAX_SOURCES,
-  PUBLISH_COST_FACTOR,
-  PUBLISH_INTERVAL_MS,
-  WATCH_INTERVAL_MS,
-} from './limits.ts';
-import { makeCatalog, playlistHash, toPlaylist } from './playlist.ts';
+import { KEPT_CATALOGS, MAX_SOURCES, PUBLISH_COST_FACTOR, PUBLISH_INTERVAL_MS, WATCH_INTERVAL_MS } from './limits.ts';
+import { Offer } from './offer.ts';
+import { makeCatalog, playlistHash } from './playlist.ts';
 import { Preparer } from './preparer.ts';
 import { Scan } from './scan.ts';
 import { isUnchanged, lookAt, type RootState } from './sources.ts';
-import { showPath } from './text.ts';
-import { type Content, type Place, TrackIndex } from './track-index.ts';
-import type { HashText, Library, LibraryStatus, LibraryTrack, Logger, SkippedFile } from './types.ts';
+import { TrackIndex } from './track-index.ts';
+import type { HashText, Library, LibraryStatus, LibraryTrack, Logger } from './types.ts';
 import { type Pinner, Upkeep } from './upkeep.ts';
-import { joinPath } from './walk.ts';
 
 export interface LibraryComponents {
   store: ContentStore;
@@ -59,16 +50,13 @@ export class MusicLibrary implements Library {
   #parts: Parts | null = null;
   #scan: Scan | null = null;
   #scanning: Promise<void> = Promise.resolve();
-  #rescan = false;
+  #looping = false;
+  #starting: Promise<void> | null = null;
+  /** Another scan is wanted; `reload`: after the offer was made up anew. */
+  #wanted: 'nothing' | 'scan' | 'reload' = 'nothing';
   #stopping = false;
   #watch: NodeJS.Timeout | null = null;
-  /** By track hash: the first place where a track lies. */
-  #offered = new Map<HashText, Offered>();
-  /** Track hash by the path it is offered from. */
-  #offeredAt = new Map<string, HashText>();
-  /** Something is not where it was: the offer has to be made up anew at the end of the scan. */
-  #gone = false;
-  #skipped = new Map<string, SkippedFile>();
+  #offer = new Offer([]);
   #tracks: readonly LibraryTrack[] = [];
   #playlistHash: HashText = playlistHash([]);
   #catalog: { cid: string; of: HashText; atMs: number } | null = null;
@@ -85,7 +73,29 @@ export class MusicLibrary implements Library {
 
   /** @throws IndexVersionError */
   async start(): Promise<void> {
-    if (this.#parts !== null) return;
+    this.#starting ??= this.#begin();
+    await this.#starting;
+  }
+
+  async stop(): Promise<void> {
+    if (this.#starting === null) return;
+    this.#stopping = true;
+    await this.#starting.catch(() => {});
+    this.#starting = null;
+    if (this.#watch !== null) clearInterval(this.#watch);
+    if (this.#publishTimer !== null) clearTimeout(this.#publishTimer);
+    this.#watch = null;
+    this.#publishTimer = null;
+    this.#scan?.stop();
+    await this.#scanning;
+    await this.#catalogWork;
+    const parts = this.#parts;
+    this.#parts = null;
+    await parts?.upkeep.stop();
+    parts?.index.close();
+  }
+
+  async #begin(): Promise<void> {
     const { store, log, pinner } = this.#components;
     this.#stopping = false;
     await store.start();
@@ -94,28 +104,12 @@ export class MusicLibrary implements Library {
     const upkeep = new Upkeep({ store, pinner, index, log });
     this.#parts = { index, ffmpeg, upkeep, preparer: new Preparer({ ffmpeg, store }) };
     await upkeep.checkNewest();
-    await this.#lookAtRoots();
-    this.#reload();
-    if (this.#offered.size > 0) this.#publish();
-    this.#beginScan();
+    await this.#reload();
+    if (this.#stopping) return;
+    if (this.#offer.size > 0) this.#publish();
+    this.#want('scan');
     const watchMs = this.#init.watchIntervalMs ?? WATCH_INTERVAL_MS;
     if (watchMs > 0) this.#watch = setInterval(() => void this.#watchRoots(), watchMs).unref();
-  }
-
-  async stop(): Promise<void> {
-    const parts = this.#parts;
-    if (parts === null) return;
-    this.#stopping = true;
-    if (this.#watch !== null) clearInterval(this.#watch);
-    if (this.#publishTimer !== null) clearTimeout(this.#publishTimer);
-    this.#watch = null;
-    this.#publishTimer = null;
-    this.#scan?.stop();
-    await this.#scanning;
-    await this.#catalogWork;
-    await parts.upkeep.stop();
-    this.#parts = null;
-    parts.index.close();
   }
 
   onChanged(handler: () => void): void {
@@ -138,11 +132,10 @@ export class MusicLibrary implements Library {
     const sources = tidySources(directories);
     if (sources.join('\0') === this.#sources.join('\0')) return;
     this.#sources = sources;
-    if (this.#parts === null) return;
-    await this.#lookAtRoots();
-    this.#reload();
+    if (this.#parts === null || this.#stopping) return;
+    this.#offer = this.#offer.restrictedTo(sources);
     this.#publish();
-    this.#beginScan();
+    this.#want('reload');
   }
 
   async settled(): Promise<void> {
@@ -157,92 +150,74 @@ export class MusicLibrary implements Library {
     const scan = this.#scan;
     const totalFiles = scan?.found ?? this.#lastScan.found;
     return {
-      tracks: Math.max(this.#offered.size, totalFiles - this.#skipped.size),
+      tracks: Math.max(this.#offer.size, totalFiles - this.#offer.skippedCount),
       ready: this.#tracks.length,
-      scanning: scan !== null,
+      scanning: this.#looping,
       doneFiles: scan?.done ?? this.#lastScan.done,
       totalFiles,
-      skipped: [...this.#skipped.values()],
+      skipped: this.#offer.skipped,
       realtimeX: scan === null ? this.#lastScan.realtimeX : realtimeX(scan),
       stalled: scan?.stalled ?? null,
       absent: this.#sources.filter((source) => (this.#roots.get(source) ?? null) === null),
     };
   }
 
-  async #lookAtRoots(): Promise<void> {
-    const states = await Promise.all(this.#sources.map((source) => lookAt(source)));
-    this.#roots = new Map(this.#sources.map((source, i) => [source, states[i]!]));
+  /** Which sources are there, and what the index knows of them. */
+  async #reload(): Promise<void> {
+    const sources = this.#sources;
+    const states = await Promise.all(sources.map((source) => lookAt(source)));
+    this.#roots = new Map(sources.map((source, i) => [source, states[i]!]));
+    const there = sources.filter((_, i) => states[i] !== null);
+    const ended = () => this.#stopping || this.#sources !== sources;
+    const offer = await Offer.load(this.#parts!.index, there, ended);
+    if (ended()) return;
+    offer.keepTrouble(this.#offer);
+    this.#offer = offer;
   }
 
-  /** Offers what the index knows of the sources that are there, without reading any file. */
-  #reload(): void {
-    this.#offered = new Map();
-    this.#offeredAt = new Map();
-    this.#skipped = new Map();
-    for (const source of this.#sources) {
-      if ((this.#roots.get(source) ?? null) === null) continue;
-      for (const { place, content } of this.#parts!.index.present(source)) this.#note(place, content);
-    }
-  }
-
-  /** Takes in what lies at a place. True when that changes the offer. */
-  #note(place: Place, content: Content): boolean {
-    const order = this.#sources.indexOf(place.source);
-    if (order < 0) return false;
-    const path = showPath(joinPath(Buffer.from(place.source), place.path));
-    const withdrawn = this.#withdraw(path, content.track?.manifest ?? null);
-    if (content.track === null) {
-      this.#skip(path, content.reason, content.note);
-      return withdrawn;
-    }
-    this.#skipped.delete(path);
-    const { track } = content;
-    const there = this.#offered.get(track.trackHash);
-    if (there !== undefined && (there.order < order || (there.order === order && there.path <= path))) return withdrawn;
-    if (there !== undefined) this.#offeredAt.delete(there.path);
-    this.#offered.set(track.trackHash, { ...track, path, order, index: 0 });
-    this.#offeredAt.set(path, track.trackHash);
-    return true;
-  }
-
-  /** What lay at a place before is not offered any more, unless it is the same still. */
-  #withdraw(path: string, manifest: string | null): boolean {
-    const hash = this.#offeredAt.get(path);
-    if (hash === undefined || this.#offered.get(hash)!.manifest === manifest) return false;
-    this.#offered.delete(hash);
-    this.#offeredAt.delete(path);
-    // the same audio may lie at another place as well: found out at the end of the scan
-    this.#gone = true;
-    return true;
-  }
-
-  #skip(path: string, reason: string, text: string): void {
-    if (this.#skipped.size >= MAX_SKIPPED_LISTED) this.#skipped.delete(this.#skipped.keys().next().value!);
-    this.#skipped.set(path, { path, reason, text });
-  }
-
-  #beginScan(): void {
-    this.#rescan = true;
+  /** Breaks off the scan that runs, and begins another. */
+  #want(what: 'scan' | 'reload'): void {
+    if (this.#wanted !== 'reload') this.#wanted = what;
     this.#scan?.stop();
-    if (this.#scan !== null) return;
-    this.#scanning = this.#scanAll();
+    if (this.#looping) return;
+    this.#looping = true;
+    this.#scanning = this.#scanAll().finally(() => {
+      this.#looping = false;
+    });
   }
 
   async #scanAll(): Promise<void> {
-    while (this.#rescan && !this.#stopping) {
-      this.#rescan = false;
-      const scan = this.#makeScan();
-      this.#scan = scan;
+    while (this.#wanted !== 'nothing' && !this.#stopping) {
+      const reload = this.#wanted === 'reload';
+      this.#wanted = 'nothing';
       try {
-        await scan.run();
-        if (!this.#stopping && !this.#rescan) await this.#afterScan(scan);
+        if (reload) {
+          await this.#reload();
+          this.#publish();
+        }
+        if (!this.#isDisturbed()) await this.#scanOnce();
       } catch (error) {
         this.#components.log.error('the scan ended early', { cause: (error as Error).stack });
       }
-      this.#lastScan = { found: scan.found, done: scan.done, realtimeX: realtimeX(scan) };
     }
-    this.#scan = null;
     if (!this.#stopping) this.#publish();
+  }
+
+  /** Asked by a function, because it changes while something is waited for. */
+  #isDisturbed(): boolean {
+    return this.#stopping || this.#wanted !== 'nothing';
+  }
+
+  async #scanOnce(): Promise<void> {
+    const scan = this.#makeScan();
+    this.#scan = scan;
+    try {
+      await scan.run();
+      if (!this.#isDisturbed()) await this.#afterScan(scan);
+    } finally {
+      this.#lastScan = { found: scan.found, done: scan.done, realtimeX: realtimeX(scan) };
+      this.#scan = null;
+    }
   }
 
   #makeScan(): Scan {
@@ -254,50 +229,37 @@ export class MusicLibrary implements Library {
         log: this.#components.log,
         reclaim: () => upkeep.reclaim(),
         onFile: (place, content) => {
-          if (this.#note(place, content)) this.#publishSoon();
+          if (this.#offer.note(place, content)) this.#publishSoon();
         },
-        onTrouble: (source, path, error) => this.#trouble(source, path, error),
+        onTrouble: (source, path, error) => this.#offer.trouble(source, path, error),
         onGone: () => {
-          this.#gone = true;
+          this.#offer.stale = true;
         },
       },
-      { sources: this.#sources, concurrency: this.#init.concurrency ?? defaultConcurrency() },
+      { sources: this.#offer.sources, concurrency: this.#init.concurrency ?? defaultConcurrency() },
     );
-  }
-
-  #trouble(source: string, path: Buffer, error: SkippedFileError): void {
-    this.#skip(showPath(joinPath(Buffer.from(source), path)), error.reason, error.message);
   }
 
   async #afterScan(scan: Scan): Promise<void> {
     const { log } = this.#components;
     if (scan.limited) log.warn('a source holds more files than are kept; some were left out');
-    if (this.#gone) {
-      this.#gone = false;
-      await this.#lookAtRoots();
-      const troubles = [...this.#skipped.values()].filter(
-        ({ reason }) => reason === 'unreadable' || reason === 'timeout',
-      );
-      this.#reload();
-      for (const { path, reason, text } of troubles) this.#skip(path, reason, text);
-    }
+    if (this.#offer.stale) await this.#reload();
     await this.#parts!.upkeep.retireOld();
-    log.info('music scanned', { tracks: this.#offered.size, files: scan.found, skipped: this.#skipped.size });
+    log.info('music scanned', { tracks: this.#offer.size, files: scan.found, skipped: this.#offer.skippedCount });
   }
 
   async #watchRoots(): Promise<void> {
     if (this.#stopping || this.#parts === null) return;
-    const before = this.#roots;
-    await this.#lookAtRoots();
-    if (this.#stopping || this.#parts === null) return;
-    const changed = this.#sources.filter(
-      (source) => !isUnchanged(before.get(source) ?? null, this.#roots.get(source) ?? null),
-    );
+    const sources = this.#sources;
+    const states = await Promise.all(sources.map((source) => lookAt(source)));
+    if (this.#stopping || this.#parts === null || this.#sources !== sources) return;
+    const changed = sources.filter((source, i) => !isUnchanged(this.#roots.get(source) ?? null, states[i]!));
     if (changed.length === 0) return;
     this.#components.log.info('a source of music changed', { sources: changed });
-    this.#reload();
+    this.#roots = new Map(sources.map((source, i) => [source, states[i]!]));
+    this.#offer = this.#offer.restrictedTo(sources.filter((_, i) => states[i] !== null));
     this.#publish();
-    this.#beginScan();
+    this.#want('reload');
   }
 
   /** The first tracks at once, so that the radio can begin; later ones in batches. */
@@ -313,7 +275,7 @@ export class MusicLibrary implements Library {
     this.#publishTimer = null;
     if (this.#parts === null) return;
     const startedMs = performance.now();
-    const tracks = toPlaylist([...this.#offered.values()].map(({ order: _, ...track }) => track));
+    const tracks = this.#offer.playlist();
     const hash = playlistHash(tracks);
     const changed = hash !== this.#playlistHash || !sameManifests(tracks, this.#tracks);
     this.#tracks = tracks;
@@ -353,9 +315,6 @@ interface Parts {
   upkeep: Upkeep;
   preparer: Preparer;
 }
-
-/** A track with the place of its source in the list of sources. */
-type Offered = LibraryTrack & { order: number };
 
 function tidySources(directories: readonly string[]): string[] {
   return [...new Set(directories.map((directory) => resolve(directory)))].slice(0, MAX_SOURCES);

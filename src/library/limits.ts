@@ -75,8 +75,8 @@ export const FULL_RETRY_MS = 60_000;
 export const PUBLISH_INTERVAL_MS = 2_000;
 /** Publishing (sorting, hashing, the catalog) may take this share of the time: the interval grows with the library. */
 export const PUBLISH_COST_FACTOR = 25;
-/** Tracks in one page of the catalog: about 130 bytes each stay well under a block. */
-export const CATALOG_PAGE_TRACKS = 2_000;
+/** Tracks in one page of the catalog: about 210 bytes each, made without a noticeable pause. */
+export const CATALOG_PAGE_TRACKS = 500;
 /** Catalogs kept, so that someone who just heard of one can still fetch it. */
 export const KEPT_CATALOGS = 3;
 /** How often the roots are looked at for a stick that came or went. */

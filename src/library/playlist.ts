@@ -8,10 +8,13 @@ import type { HashText, LibraryTrack } from './types.ts';
  * Tracks in the order of their hashes, each with its place as index: the playlist. So two boxes with the same music
  * have the same playlist, in whatever folders it lies.
  */
-export function toPlaylist<T extends { trackHash: HashText }>(tracks: Iterable<T>): (T & { index: number })[] {
-  return [...tracks]
-    .sort((a, b) => (a.trackHash < b.trackHash ? -1 : 1))
-    .map((track, index) => Object.assign(track, { index }));
+export function toPlaylist(tracks: ReadonlyMap<HashText, Omit<LibraryTrack, 'index'>>): LibraryTrack[] {
+  return [...tracks.keys()].sort().map((trackHash, index) => {
+    // written out, because copying with rest and spread costs a large library several times as much
+    const { name, artist, title, album, year, genre, explicit, durationMs, manifest, path, cover } =
+      tracks.get(trackHash)!;
+    return { trackHash, name, artist, title, album, year, genre, explicit, durationMs, manifest, index, path, cover };
+  });
 }
 
 /** The model's formula: SHA-256 of "hash:index" of the sorted tracks, joined by "|". */

@@ -33,9 +33,6 @@ interface Source {
   gone: boolean;
 }
 
-/** Files with a known fingerprint between two breaths for the rest of the process. */
-const BREATH_FILES = 200;
-
 /** One pass over all sources: finds the files, leaves alone what is known, prepares the rest. */
 export class Scan {
   readonly #components: ScanComponents;
@@ -96,13 +93,13 @@ export class Scan {
     this.limited ||= result.limited;
     if (!result.complete || result.limited || !(await this.#isThere(source))) return;
     let gone = 0;
-    let looked = 0;
-    for (const { place } of index.present(root)) {
-      looked += 1;
-      if (looked % BREATH_FILES === 0) await breath(signal);
-      if (seen.has(place.path.toString('latin1'))) continue;
-      index.setPresent(root, place.path, false, Date.now());
-      gone += 1;
+    for (const page of index.present(root)) {
+      await breath(signal);
+      for (const { place } of page) {
+        if (seen.has(place.path.toString('latin1'))) continue;
+        index.setPresent(root, place.path, false, Date.now());
+        gone += 1;
+      }
     }
     if (gone > 0) this.#components.onGone();
   }
