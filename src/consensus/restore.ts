@@ -6,6 +6,7 @@ import type { Persisted } from './events.ts';
 import type { Link } from './link.ts';
 import { bootstrapLinks, deriveLink, genesisHash } from './log.ts';
 import type { Bootstrap, Proposal, Signed } from './messages.ts';
+import { readMessage } from './shape.ts';
 import type { Chain, ConsensusState, DivergenceAccount } from './state.ts';
 
 /** Takes in what was signed before; returns the log, or null when there is none that holds together. */
@@ -31,8 +32,16 @@ function restoreVoice(state: ConsensusState, kept: Record<string, Persisted>): v
   const account = readAccount(divergence);
   if (account !== null) state.divergence = account;
   for (const [key, value] of Object.entries(kept)) {
-    if (!key.startsWith('own:') || !(value.sig instanceof Uint8Array)) continue;
-    state.ownProposals.set(key, { body: value.body as Proposal, sig: value.sig });
+    const signed = key.startsWith('own:') ? readOwn(value) : null;
+    if (signed !== null) state.ownProposals.set(key, signed);
+  }
+}
+
+function readOwn({ body, sig }: Persisted): Signed<Proposal> | null {
+  try {
+    return readMessage('proposal', { body, sig }) as Signed<Proposal>;
+  } catch {
+    return null;
   }
 }
 

@@ -99,7 +99,10 @@ export class Hand {
   until(ms: number): void {
     for (;;) {
       const wake = nextWakeMs(this.state);
-      const next = Math.min(wake.nowMs === null ? ms : wake.nowMs - START_MS, (wake.monoMs ?? 1e15) - 10_000_000);
+      const next = Math.min(
+        wake.nowMs === null ? Number.POSITIVE_INFINITY : wake.nowMs - START_MS,
+        (wake.monoMs ?? 1e15) - 10_000_000,
+      );
       if (next > ms) break;
       this.nowMs = Math.max(next, this.nowMs + 1);
       this.feed({ type: 'tick' });
