@@ -59,6 +59,9 @@ class PlaybackRoom implements Playback {
   #heard: Playing | null = null;
   #totals = { slips: 0, jumps: 0, underruns: 0 };
   #restarts = 0;
+  #hasSounded = false;
+  /** One line for each outage, not for each attempt. */
+  #outageSaid = false;
 
   constructor(components: PlaybackComponents, init: RoomInit) {
     this.#components = components;
@@ -89,6 +92,7 @@ class PlaybackRoom implements Playback {
     this.#timeline.close();
     this.#timeline = this.#newTimeline();
     this.#heard = null;
+    this.#hasSounded = false;
   }
 
   schedule(slot: PlaybackSlot): void {
@@ -140,7 +144,8 @@ class PlaybackRoom implements Playback {
     if (!this.#running) return 'stopped';
     if (this.#heard === null) return 'starting';
     if (this.#heard.actual !== null) return 'playing';
-    return this.#timeline.fillerSounds ? 'filler' : 'idle';
+    if (this.#heard.filler) return 'filler';
+    return this.#hasSounded ? 'idle' : 'starting';
   }
 
   #newTimeline(): Timeline {
@@ -158,11 +163,13 @@ class PlaybackRoom implements Playback {
     if (problem === null) {
       log.info('sound goes out', { output: this.#choice!.name });
       this.#reason = null;
+      this.#outageSaid = false;
       return;
     }
-    if (this.#reason !== problem) {
+    if (!this.#outageSaid) {
       log.warn(`no sound: ${problem}. The radio plays on silently.`, { output: outputName(target) });
     }
+    this.#outageSaid = true;
     this.#reason = problem;
     this.#retryLater();
   }
@@ -227,10 +234,11 @@ class PlaybackRoom implements Playback {
   }
 
   #hear(playing: Playing): void {
+    this.#hasSounded ||= playing.filler || playing.actual !== null;
     const old = this.#heard;
-    if (old !== null && old.slot === playing.slot && old.actual === playing.actual && old.reason === playing.reason)
-      return;
     this.#heard = playing;
+    // Handlers hear of what plays; whether its hole is filled is the status's matter.
+    if (old?.slot === playing.slot && old.actual === playing.actual && old.reason === playing.reason) return;
     for (const handler of this.#handlers) handler(playing);
   }
 

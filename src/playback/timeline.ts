@@ -69,7 +69,8 @@ export interface TimelineComponents {
   log: Logger;
 }
 
-const NOTHING: Playing = { slot: null, actual: null, reason: null };
+const NOTHING: Playing = { slot: null, actual: null, reason: null, filler: false };
+const FILLER_ALONE: Playing = { ...NOTHING, filler: true };
 
 export class Timeline {
   readonly #components: TimelineComponents;
@@ -94,11 +95,6 @@ export class Timeline {
   /** What the last frame rendered belongs to. */
   get playing(): Playing {
     return this.#playing;
-  }
-
-  /** True if the last frame rendered holds filler. */
-  get fillerSounds(): boolean {
-    return this.#voices.some((voice) => voice.entry === null);
   }
 
   get fillerFrames(): number {
@@ -281,8 +277,9 @@ export class Timeline {
   }
 
   #note(entry: Entry | null, desired: Voice | null, position: number): void {
+    const filler = desired !== null && desired.entry === null;
     if (entry === null) {
-      this.#playing = NOTHING;
+      this.#playing = filler ? FILLER_ALONE : NOTHING;
       return;
     }
     const { slot, track, reason } = entry.slot;
@@ -291,7 +288,9 @@ export class Timeline {
     const actual = sounds ? track.trackHash : null;
     const why = sounds || over ? (reason ?? null) : 'fetch';
     const old = this.#playing;
-    if (old.slot !== slot || old.actual !== actual || old.reason !== why) this.#playing = { slot, actual, reason: why };
+    if (old.slot !== slot || old.actual !== actual || old.reason !== why || old.filler !== filler) {
+      this.#playing = { slot, actual, reason: why, filler };
+    }
   }
 
   /** The filler is needed here or soon. */

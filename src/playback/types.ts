@@ -46,12 +46,14 @@ export interface Playing {
   actual: string | null;
   /** `fetch`: the slot's track is missing parts. */
   reason: 'moderation' | 'fetch' | null;
+  /** The filler sounds. */
+  filler: boolean;
 }
 
 export type PlaybackState = 'stopped' | 'starting' | 'playing' | 'filler' | 'idle';
 
 export interface PlaybackStatus {
-  /** `idle`: neither slot nor filler, so silence. */
+  /** Of what is heard. `starting`: nothing yet; `idle`: neither slot nor filler, so silence. */
   state: PlaybackState;
   /** What is played to, such as `alsa`, `alsa:boxA`, `null`. */
   output: string;

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { OutputNameError, PlaybackInputError } from '../../src/playback/errors.ts';
 import { createPlayback } from '../../src/playback/playback.ts';
-import type { Playback, PlaybackInit, Playing } from '../../src/playback/types.ts';
+import type { PlayableTrack, Playback, PlaybackInit, Playing } from '../../src/playback/types.ts';
 import { decode, type KeptLog, keptLog, lagBetween, TestClock, until } from './support.ts';
 import { type MadeTrack, MemoryStore, makeTrack } from './tracks.ts';
 
@@ -26,11 +26,11 @@ let log: KeptLog;
 let heard: Playing[];
 afterEach(() => playback?.stop());
 
-function make(init: PlaybackInit): Playback {
+function make(init: PlaybackInit, filler: () => PlayableTrack | null = () => null): Playback {
   clock = new TestClock();
   log = keptLog();
   heard = [];
-  playback = createPlayback({ clock, content: store, filler: () => null, log }, init);
+  playback = createPlayback({ clock, content: store, filler, log }, init);
   playback.onPlaying((playing) => heard.push(playing));
   return playback;
 }
@@ -111,13 +111,37 @@ describe('playing', () => {
     startMs = Math.floor(clock.stationNowMs());
     playback.unschedule(4);
     await until('idle', () => playback.status().state === 'idle');
-    expect(heard.at(-1)).toEqual({ slot: null, actual: null, reason: null });
+    expect(heard.at(-1)).toEqual({ slot: null, actual: null, reason: null, filler: false });
     await playback.stop();
     await playback.stop();
     expect(playback.status().state).toBe('stopped');
     await playback.start();
     scheduleMid();
     await until('playing again', playing);
+  });
+
+  it('goes from filler to the first slot at its start, never idle in between', async () => {
+    let library: PlayableTrack | null = null;
+    make({ output: 'null' }, () => library);
+    await playback.start();
+    await until('the hole noticed', () => log.lines.some(({ message }) => /no local track/.test(message)));
+    expect(playback.status().state).toBe('starting');
+    library = flac.track;
+    await until('filler', () => playback.status().state === 'filler');
+    const startMs = Math.ceil(clock.stationNowMs()) + 3_000;
+    playback.schedule({ slot: 0, startMs, durationMs: 30_000, track: mp3.track });
+    const states = new Set<string>();
+    let first: number | null = null;
+    await until('the slot a while on', () => {
+      const { state, positionMs } = playback.status();
+      states.add(state);
+      if (state === 'playing') first ??= positionMs;
+      return positionMs !== null && positionMs > 1_500;
+    });
+    expect([...states]).toEqual(['filler', 'playing']);
+    // From its first moment on; what is heard is told ten times a second.
+    expect(first).toBeLessThan(1_000);
+    expect(playback.status().fillerMs).toBeGreaterThan(2_000);
   });
 
   it('writes the programme to a file, sample for sample', async () => {

@@ -110,10 +110,10 @@ describe('Timeline', () => {
     expect(b - a - whole.mp3.length / 2).toBeLessThan(48);
     expectSame(out, b, whole.flac, 0, whole.flac.length / 2);
     expect(stage.changes).toEqual([
-      { slot: null, actual: null, reason: null },
-      { slot: 1, actual: mp3.track.trackHash, reason: null },
-      { slot: 2, actual: flac.track.trackHash, reason: null },
-      { slot: null, actual: null, reason: null },
+      { slot: null, actual: null, reason: null, filler: false },
+      { slot: 1, actual: mp3.track.trackHash, reason: null, filler: false },
+      { slot: 2, actual: flac.track.trackHash, reason: null, filler: false },
+      { slot: null, actual: null, reason: null, filler: false },
     ]);
   });
 
@@ -195,7 +195,12 @@ describe('Timeline', () => {
     stage.slot(1, 0, 25_001, { ...flac.track }, { reason: 'moderation' });
     const out = await stage.play(7_000);
     expectSame(out, 500 * 48, whole.flac, 3_500 * 48, 3_000 * 48);
-    expect(stage.changes.at(-1)).toEqual({ slot: 1, actual: flac.track.trackHash, reason: 'moderation' });
+    expect(stage.changes.at(-1)).toEqual({
+      slot: 1,
+      actual: flac.track.trackHash,
+      reason: 'moderation',
+      filler: false,
+    });
   });
 
   it('drops slots that are void, and what a newer slot overlaps', async () => {

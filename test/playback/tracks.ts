@@ -32,6 +32,21 @@ export const CODECS: Record<string, Codec> = {
   },
   aac: { encoder: AAC, extension: 'm4a', container: 'mpegts', skip: 1024, sampleRate: 44_100 },
   'aac-fmp4': { encoder: AAC, extension: 'm4a', container: 'fmp4', skip: 1024, sampleRate: 32_000 },
+  'mp3-fmp4': {
+    encoder: ['-c:a', 'libmp3lame', '-b:a', '192k'],
+    extension: 'mp3',
+    container: 'fmp4',
+    skip: 1105,
+    sampleRate: 44_100,
+  },
+  vorbis: {
+    encoder: ['-c:a', 'libvorbis', '-b:a', '160k'],
+    extension: 'ogg',
+    container: 'fmp4',
+    skip: 0,
+    sampleRate: 44_100,
+  },
+  alac: { encoder: ['-c:a', 'alac'], extension: 'm4a', container: 'fmp4', skip: 0, sampleRate: 44_100 },
   flac: { encoder: ['-c:a', 'flac'], extension: 'flac', container: 'fmp4', skip: 0, sampleRate: 44_100 },
   opus: {
     encoder: ['-c:a', 'libopus', '-b:a', '128k'],
@@ -82,7 +97,13 @@ export async function makeTrack(
     const init_ = codec.container === 'fmp4' ? await readFile(join(dir, 'init.mp4')) : null;
     const listed = [];
     for (const bytes of segments) {
-      listed.push({ cid: store.add(bytes), samples: await decodedSamples(init_, bytes, codec.container) });
+      listed.push({ cid: store.add(bytes), samples: 0 });
+    }
+    // A segment's samples: what a decode from it on gives more than one from the next on.
+    for (let i = segments.length - 1, behind = 0; i >= 0; i--) {
+      const samples = await decodedSamples(init_, Buffer.concat(segments.slice(i)), codec.container);
+      listed[i]!.samples = samples - behind;
+      behind = samples;
     }
     const track: PlayableTrack = {
       trackHash: `sha256:${createHash('sha256').update(Buffer.from(source.buffer)).digest('hex')}`,

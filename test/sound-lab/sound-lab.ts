@@ -36,6 +36,8 @@ const POSITIONS = [
   'front-center',
   'lfe',
 ];
+/** util-linux' way to end a program with its parent, also when that is killed. */
+const WITH_ME = ['--pdeathsig', 'TERM', '--'];
 const MAX_BOXES = POSITIONS.length / 2;
 /**
  * PipeWire's usual period, held fast: a client that comes or goes would change it, and with it every latency. (At 2,048 its
@@ -159,8 +161,10 @@ class Studio implements SoundLab {
   async record(): Promise<Recording> {
     const channels = this.#boxes.length * 2;
     const child = spawn(
-      'parec',
+      'setpriv',
       [
+        ...WITH_ME,
+        'parec',
         '--device=lab.monitor',
         '--format=float32le',
         `--rate=${SOUND_LAB_RATE_HZ}`,
@@ -245,7 +249,7 @@ class Studio implements SoundLab {
   }
 
   #spawn(program: string, args: string[]): void {
-    const child = spawn(program, args, { env: this.env, stdio: 'ignore' });
+    const child = spawn('setpriv', [...WITH_ME, program, ...args], { env: this.env, stdio: 'ignore' });
     child.on('error', () => {});
     favour(child);
     this.#children.push(child);
