@@ -20,6 +20,9 @@ const STRANGERS = 3;
 /** Logs that are folded; more by STARLING_RUNS. */
 const RUNS = Number(process.env.STARLING_RUNS ?? 60);
 
+/** A memory short enough to be filled by the scripts. */
+const SHORT = { history: 6, repeat_slots: 4 };
+
 const strangers = Array.from({ length: STRANGERS }, (_, i) => simulatedCrypto(simulatedNodeId(5, i)));
 
 /** What may be drawn about one slot: who wins it (null: nobody), with which track, and what rides along. */
@@ -30,6 +33,8 @@ interface Turn {
 }
 interface OpKind {
   kind: 'JOIN' | 'LEAVE' | 'LIKE' | 'SUBJECT' | 'VOTE' | 'ADMIT' | 'proposals' | 'states' | 'rules';
+  /** Evidence that names somebody else than the author of its statements. */
+  framed: boolean;
   by: number;
   about: number;
   approve: boolean;
@@ -38,6 +43,7 @@ interface OpKind {
 
 const opKind: fc.Arbitrary<OpKind> = fc.record({
   kind: fc.constantFrom('JOIN', 'LEAVE', 'LIKE', 'SUBJECT', 'VOTE', 'ADMIT', 'proposals', 'states', 'rules'),
+  framed: fc.boolean(),
   by: fc.nat(MEMBERS + STRANGERS - 1),
   about: fc.nat(MEMBERS + STRANGERS - 1),
   approve: fc.boolean(),
@@ -57,11 +63,19 @@ class Folding {
   readonly station: Station;
   readonly links: Link[];
   readonly everybody: ConsensusCrypto[];
+  /** Who signed what cannot both be honest. */
+  readonly guilty = new Set<string>();
   lastSubject = 'ab'.repeat(32);
 
   constructor(invite: boolean) {
     const admission = invite ? 'invite' : 'open';
-    this.station = makeStation(MEMBERS, { admission, like_weight_max: 4, roster_ttl_slots: 20, vote_delay_slots: 5 });
+    this.station = makeStation(MEMBERS, {
+      admission,
+      like_weight_max: 4,
+      roster_ttl_slots: 20,
+      vote_delay_slots: 5,
+      ...SHORT,
+    });
     this.links = bootstrapLinks(this.station.bootstrap.body);
     this.everybody = [...this.station.cryptos, ...strangers];
   }
@@ -112,11 +126,19 @@ class Folding {
       const excluded = (log.exclusions.get(id)?.until ?? -1) >= link.record.slot + 2;
       expect(isEligible(log, id, link.record.slot + 2)).toBe(!excluded && entry.eligible_from <= link.record.slot + 2);
     }
+    expect([...log.exclusions.keys()].every((id) => this.guilty.has(id))).toBe(true);
+    this.#checkFallback(parent, link);
     for (const { yes, no, electorate } of log.subjects.values()) {
       const voted = [...yes, ...no];
       expect(new Set(voted).size).toBe(voted.length);
       expect(voted.every((id) => electorate.includes(id))).toBe(true);
     }
+  }
+
+  #checkFallback(parent: Link, link: Link): void {
+    if (link.record.proposal !== null || parent.log.history.length < 2) return;
+    expect(link.record.track!.track_hash).not.toBe(parent.record.track!.track_hash);
+    expect(parent.log.history.map(({ track }) => track.track_hash)).toContain(link.record.track!.track_hash);
   }
 
   #win(turn: Turn) {
@@ -165,7 +187,7 @@ class Folding {
     return { v: 1 as const, station: this.station.stationId, node_id: crypto.nodeId, timestamp };
   }
 
-  #op({ kind, by, about, approve, ageMs }: OpKind): Signed<Op> {
+  #op({ kind, by, about, approve, ageMs, framed }: OpKind): Signed<Op> {
     const crypto = this.everybody[by]!;
     const base = this.#base(crypto, ageMs);
     if (kind === 'JOIN') return signMessage(crypto, { type: kind, ...base, vrf_key: crypto.vrfKey, name: `n${about}` });
@@ -182,12 +204,11 @@ class Folding {
       const subject = admissionId(this.everybody[about]!.nodeId);
       return signMessage(crypto, { type: 'VOTE', ...base, subject, approve });
     }
-    return signMessage(crypto, {
-      type: 'EVIDENCE',
-      ...base,
-      kind,
-      ...this.#pair(kind, this.everybody[about]!, approve),
-    });
+    const author = this.everybody[about]!;
+    const pair = this.#pair(kind, author, approve);
+    const accused = framed ? this.everybody[(about + 1) % this.everybody.length]!.nodeId : author.nodeId;
+    if (!framed && (approve || kind === 'rules')) this.guilty.add(accused);
+    return signMessage(crypto, { type: 'EVIDENCE', ...base, kind, accused, ...pair });
   }
 
   /** Two statements of the accused: really in conflict, or the same one twice. */
@@ -197,7 +218,7 @@ class Folding {
       (kind === 'states'
         ? this.#state(accused, n)
         : this.#proposal(accused, slot, n, kind === 'rules' ? { rules_hash: 'ab'.repeat(32) } : {})) as Signed<never>;
-    return { accused: accused.nodeId, first: one(0), second: one(conflict ? 1 : 0) };
+    return { first: one(0), second: one(conflict ? 1 : 0) };
   }
 
   #state(accused: ConsensusCrypto, head: number) {
@@ -255,7 +276,11 @@ describe('the fold', () => {
     const accuse = (conflict: boolean): Folding => {
       const folding = new Folding(false);
       for (const kind of ['proposals', 'states'] as const) {
-        folding.take({ winner: 0, track: 2, ops: [{ kind, by: 1, about: 3, approve: conflict, ageMs: 0 }] });
+        folding.take({
+          winner: 0,
+          track: 2,
+          ops: [{ kind, by: 1, about: 3, approve: conflict, ageMs: 0, framed: false }],
+        });
       }
       return folding;
     };
