@@ -176,7 +176,7 @@ class PlaybackRoom implements Playback {
 
   /** Opens the first choice that works and lets it take over. Returns what was wrong with all of them, or null. */
   async #connect(choices: OutputChoice[]): Promise<string | null> {
-    const problems: string[] = [];
+    const problems: Error[] = [];
     const epoch = this.#epoch;
     for (const choice of choices) {
       if (epoch !== this.#epoch) return null;
@@ -202,11 +202,12 @@ class PlaybackRoom implements Playback {
       } catch (error) {
         if (this.#opening === deck) this.#opening = null;
         await deck.close();
-        problems.push(problemText(error as Error));
+        problems.push(error as Error);
+        this.#components.log.debug('an output failed', { output: choice.name, error: (error as Error).message });
         if (error instanceof PlayerMissingError) break;
       }
     }
-    return problems.join('; ');
+    return problemText(this.#init.target, problems);
   }
 
   #newDeck(player: Player, clocked: boolean): Deck {
@@ -276,9 +277,13 @@ class PlaybackRoom implements Playback {
   }
 }
 
-function problemText(error: Error): string {
-  if (error instanceof PlayerMissingError) return `${error.message} (Debian: apt install mpv)`;
-  return error.message;
+/** For people; what the player said word by word goes to the debug log. */
+function problemText(target: OutputTarget, problems: Error[]): string {
+  const missing = problems.find((problem) => problem instanceof PlayerMissingError);
+  if (missing !== undefined) return `${missing.message} (Debian: apt install mpv)`;
+  if (target.kind === 'auto') return 'no sound card found: ALSA and PipeWire both refused';
+  if (target.kind === 'file') return problems.map(({ message }) => message).join('; ');
+  return `the output ${outputName(target)} cannot be opened`;
 }
 
 function checkRange(name: string, value: number, min: number, max: number): number {
