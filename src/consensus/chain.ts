@@ -5,7 +5,7 @@ import type { Persisted, ScheduledTrack } from './events.ts';
 import type { Link } from './link.ts';
 import type { RecordHash } from './messages.ts';
 import { dropStaleOps } from './pending.ts';
-import { openSettling, ownersOf, takeProposal } from './settle.ts';
+import { openSettling, ownersOf } from './settle.ts';
 import type { Chain, ConsensusState, Settling, Turn } from './state.ts';
 import { endOf, headOf, isOnChain, linkAt } from './state.ts';
 
@@ -126,11 +126,6 @@ function afterGrowth(turn: Turn): void {
   openSettling(state);
   dropStaleOps(turn);
   state.dueMs = 0;
-  const early = state.early;
-  state.early = [];
-  for (const signed of early) {
-    if (takeProposal(turn, signed, false).kind === 'early') state.early.push(signed);
-  }
 }
 
 /** A link by its hash, on our chain or beside it. */

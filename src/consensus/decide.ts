@@ -21,7 +21,7 @@ export function decideDue(turn: Turn): void {
   while (state.chain !== null) {
     const settling = state.settling.get(headOf(state.chain).record.slot + 1);
     if (settling === undefined || turn.nowMs < settling.phases.decideMs) return;
-    if (!isPresent(state, settling) && turn.nowMs < lateAtMs(state, settling)) {
+    if (!isPresent(state, settling) && mustWait(turn, settling)) {
       state.wantsRecords = true;
       return;
     }
@@ -30,14 +30,36 @@ export function decideDue(turn: Turn): void {
   }
 }
 
+/** Whether somebody may still tell this node the record; who claims to have it is waited for while the music lasts. */
+function mustWait(turn: Turn, settling: Settling): boolean {
+  const { state } = turn;
+  if (turn.nowMs < lateAtMs(state, settling)) return true;
+  return turn.nowMs < lastMomentMs(state, settling) && isClaimed(state, settling.slot);
+}
+
+/** Whether a member, or a neighbour of this genesis, says that it stands on the slot's record or on a later one. */
+function isClaimed(state: ConsensusState, slot: number): boolean {
+  const { entries } = headOf(state.chain!).log.roster;
+  for (const [id, { state: signed }] of state.heard) {
+    if (signed.body.head_slot >= slot && entries.has(id) && id !== state.crypto.nodeId) return true;
+  }
+  for (const { genesis, headSlot } of state.statuses.values()) {
+    if (genesis === state.chain!.genesis && headSlot >= slot) return true;
+  }
+  return false;
+}
+
+const lastMomentMs = (state: ConsensusState, { phases }: Settling): number =>
+  endOf(headOf(state.chain!)) - 2 * phases.deltaMs;
+
 /**
  * When a node that was not present decides after all: nobody could tell it the record up to start(s-3), and it had time
  * to compare tables with its neighbours. Never so late that the music ends first.
  */
 export function lateAtMs(state: ConsensusState, settling: Settling): number {
-  const { lateMs, deltaMs } = settling.phases;
+  const { lateMs } = settling.phases;
   const comparedMs = state.presentSinceMs + settling.basis.log.rules.listen_ms;
-  return Math.max(lateMs, Math.min(comparedMs, endOf(headOf(state.chain!)) - 2 * deltaMs));
+  return Math.max(lateMs, Math.min(comparedMs, lastMomentMs(state, settling)));
 }
 
 function decide(turn: Turn, settling: Settling): void {

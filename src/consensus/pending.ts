@@ -61,6 +61,23 @@ function isSameMatter(a: Op, b: Op): boolean {
   return b.type === 'JOIN' || b.type === 'LEAVE';
 }
 
+/** Useless operations remembered: what a few neighbours' tables hold. */
+const MAX_REFUSED_OPS = 1_024;
+
+/** Remembers an operation that was fetched in vain. */
+export function noteRefusedOp(state: ConsensusState, signed: Signed<Op>): void {
+  const head = headOf(state.chain!).hash;
+  if (state.refusedOps.head !== head) state.refusedOps = { head, names: new Set() };
+  const { names } = state.refusedOps;
+  if (names.size < MAX_REFUSED_OPS) names.add(bodyHash(state.memo, signed.body));
+}
+
+/** Whether asking a neighbour for this operation may be worth it. */
+export function wantsOp(state: ConsensusState, name: string): boolean {
+  const { head, names } = state.refusedOps;
+  return state.pendingOps.size < MAX_PENDING_OPS && !(head === headOf(state.chain!).hash && names.has(name));
+}
+
 /** Operations that would still change the log: members' first, oldest first, up to what a proposal carries. */
 export function opsFor(state: ConsensusState, log: LogState): Signed<Op>[] {
   const { entries } = log.roster;

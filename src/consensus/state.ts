@@ -167,6 +167,8 @@ export interface ConsensusState {
   settling: Map<number, Settling>;
   early: Signed<Proposal>[];
   pendingOps: Map<string, Signed<Op>>;
+  /** Operations that were fetched and found useless under the newest record: not asked for again before the next. */
+  refusedOps: { head: RecordHash; names: Set<string> };
   /** Own proposals by slot and basis: signed once, published again rather than signed anew. */
   ownProposals: Map<string, Signed<Proposal>>;
   /** This node's place in every spreading of load. */
@@ -260,6 +262,7 @@ export function createConsensus(init: ConsensusInit): ConsensusState {
     settling: new Map(),
     early: [],
     pendingOps: new Map(),
+    refusedOps: { head: '', names: new Set() },
     ownProposals: new Map(),
     ownLot: smallHash(init.crypto.nodeId),
     ownEpoch: -1,

@@ -27,7 +27,7 @@ import {
 import { MAX_GENRE_BYTES, MAX_TRACK_NAME_BYTES } from './limits.ts';
 import type { NodeId, Op, Proposal, Signed, SignedMessage, StateMessage } from './messages.ts';
 import { notePlayback } from './moderation.ts';
-import { addOp, dropStaleOps } from './pending.ts';
+import { addOp, dropStaleOps, noteRefusedOp } from './pending.ts';
 import { proposeDue } from './propose.ts';
 import { restore } from './restore.ts';
 import { seedsFor } from './seeds.ts';
@@ -289,9 +289,36 @@ function takeAnswer(turn: Turn, requestId: number, from: NodeId, response: SyncR
   }
 }
 
-/** What gossip lost and a neighbour had. It is passed on only where the deadlines ask for it. */
+/** What gossip lost and a neighbour had. */
 function takeMended(turn: Turn, message: SignedMessage): void {
-  if (takeMessage(turn, message) === 'accept') count(turn.state, 'mended');
+  if (takeMessage(turn, message) !== 'accept') {
+    if (message.body.type !== 'PROPOSAL' && turn.state.chain !== null) noteRefusedOp(turn.state, message as Signed<Op>);
+    return;
+  }
+  count(turn.state, 'mended');
+  if (message.body.type === 'PROPOSAL') passOn(turn, message as Signed<Proposal>);
+}
+
+/**
+ * Gossip does not know that this node accepted: it came by another way. The deadlines rest on every acceptance being
+ * told to everybody; a proposal shown to a single node would split the flock.
+ */
+function passOn(turn: Turn, signed: Signed<Proposal>): void {
+  const value = turn.state.settling.get(signed.body.target_slot)?.values.get(bodyHash(turn.state.memo, signed.body));
+  if (value?.inTime !== true) return;
+  turn.effects.push({ type: 'publish', topic: 'proposal', message: value.message });
+}
+
+/** Proposals that came before the record they stand on: now they are judged as if they came now. */
+function takeEarly(turn: Turn): void {
+  const { state } = turn;
+  const head = state.chain === null ? -1 : headOf(state.chain).record.slot;
+  const isReady = ({ body: { target_slot: slot } }: Signed<Proposal>): boolean =>
+    slot <= head || state.settling.has(slot);
+  if (!state.early.some(isReady)) return;
+  const ready = state.early.filter(isReady);
+  state.early = state.early.filter((signed) => !isReady(signed));
+  for (const signed of ready) if (takeProposalMessage(turn, signed) === 'accept') passOn(turn, signed);
 }
 
 function takeStatus(turn: Turn, from: NodeId, response: SyncResponse): void {
@@ -369,6 +396,7 @@ function advanceMember(turn: Turn): void {
   fetchLikely(turn);
   // A log whose music ended is not written on alone: the flock's record of the gap is somewhere else.
   if (turn.nowMs < endOf(headOf(state.chain))) decideDue(turn);
+  takeEarly(turn);
   proposeDue(turn);
   mendDue(turn);
   stateDue(turn);

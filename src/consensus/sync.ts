@@ -8,6 +8,7 @@ import type { SyncRequest, SyncResponse } from './events.ts';
 import type { Link } from './link.ts';
 import { deriveLink } from './log.ts';
 import type { NodeId, Op, Proposal, RecordHash, Signed, SignedMessage, StateMessage } from './messages.ts';
+import { wantsOp } from './pending.ts';
 import { withOwnWord } from './settle.ts';
 import { verifySigned } from './signed.ts';
 import type { ConsensusState, PendingRequest, Settling, Turn } from './state.ts';
@@ -292,7 +293,9 @@ function mayBelieve(turn: Turn, settling: Settling): boolean {
 /** Learns the records that others have and this node lacks: the head that most of them stand on first. */
 export function pullDue(turn: Turn): void {
   const { state } = turn;
-  if (state.chain === null || state.phase !== 'member' || isAsking(state, 'records')) return;
+  if (state.chain === null || state.phase === 'listening' || state.phase === 'joining') return;
+  const asked = peersAsked(state, 'records');
+  if (asked.length >= RECORDS_QUESTIONS) return;
   const goal = mostHeard(turn);
   if (goal === null) {
     state.wantsRecords = false;
@@ -303,11 +306,21 @@ export function pullDue(turn: Turn): void {
     adopt(turn, known);
     return;
   }
-  const peer = goal.voices.find((id) => state.peers.includes(id)) ?? state.peers[0];
+  const free = state.peers.filter((id) => !asked.includes(id));
+  const knowing = free.filter((id) => goal.voices.includes(id));
+  // In turn: one that does not answer must not be asked again and again.
+  const peer = knowing[state.nextRequestId % knowing.length] ?? free[state.nextRequestId % free.length];
   if (peer === undefined) return;
   const head = headOf(state.chain).record.slot;
   askRecords(turn, peer, Math.min(head + 1, goal.slot), goal.head);
 }
+
+function peersAsked(state: ConsensusState, kind: SyncRequest['kind']): NodeId[] {
+  return [...state.requests.values()].flatMap((pending) => (pending.request.kind === kind ? [pending.peer] : []));
+}
+
+/** Questions for records open at once: a lost answer must not cost a slot. */
+const RECORDS_QUESTIONS = 2;
 
 interface Goal {
   slot: number;
@@ -366,12 +379,13 @@ export function takeDigest(turn: Turn, peer: NodeId, response: SyncResponse): vo
   const { slots, ops } = response;
   if (state.chain === null || response.genesis !== state.chain.genesis) return;
   for (const entry of Array.isArray(slots) ? slots.slice(0, 4) : []) {
-    const { slot, basis, hashes } = entry as { slot: unknown; basis: unknown; hashes: unknown };
+    const { slot, basis, hashes } = (entry ?? {}) as { slot?: unknown; basis?: unknown; hashes?: unknown };
     const settling = state.settling.get(slot as number);
     if (settling === undefined || settling.basis.hash !== basis) continue;
     askMissing(turn, peer, settling.slot, hashes, settling.values);
   }
-  askMissing(turn, peer, -1, ops, state.pendingOps);
+  const useful = Array.isArray(ops) ? ops.filter((name) => wantsOp(state, name)) : [];
+  askMissing(turn, peer, -1, useful, state.pendingOps);
 }
 
 function askMissing(turn: Turn, peer: NodeId, slot: number, hashes: unknown, held: ReadonlyMap<string, unknown>): void {
