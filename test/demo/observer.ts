@@ -17,8 +17,14 @@ export interface DemoResult {
   played_slots: number;
   /** Samples in which a node that has music sounded nothing at all while the programme ran. */
   silent_moments: number;
+  /** The first of them: who, where, and since when it runs. */
+  silences: string[];
   conflicts: number[];
 }
+
+/** From start to first sound: identity, network, player, a first track decoded. */
+const BOOT_MS = 6_000;
+const SHOWN_SILENCES = 10;
 
 /** Collects the nodes' own reports over a run and sets them against each other. */
 export class FlockObserver {
@@ -28,7 +34,7 @@ export class FlockObserver {
   readonly #fallbackSlots = new Set<number>();
   readonly #played = new Map<string, Set<number>>();
   readonly #foreign = new Set<string>();
-  #silentMoments = 0;
+  readonly #silences: string[] = [];
 
   /** One moment: the status of every node that answered. */
   add(statuses: readonly StatusSnapshot[]): void {
@@ -56,7 +62,8 @@ export class FlockObserver {
       nodes_that_played_foreign: this.#foreign.size,
       fallbacks: this.#fallbackSlots.size,
       played_slots: new Set([...this.#played.values()].flatMap((slots) => [...slots])).size,
-      silent_moments: this.#silentMoments,
+      silent_moments: this.#silences.length,
+      silences: this.#silences.slice(0, SHOWN_SILENCES),
       conflicts,
     };
   }
@@ -74,13 +81,22 @@ export class FlockObserver {
 
   #notePlaying(status: StatusSnapshot): void {
     const { now } = status;
-    if (now !== null && now.slot >= 0 && status.output.state === 'idle' && status.library.ready > 0)
-      this.#silentMoments += 1;
+    this.#noteSilence(status);
     if (now === null || now.track === null || now.source !== 'flock') return;
     const played = this.#played.get(status.node.id) ?? new Set<number>();
     played.add(now.slot);
     this.#played.set(status.node.id, played);
     if (now.node_id !== null && now.node_id !== status.node.id) this.#foreign.add(status.node.id);
+  }
+
+  /** A node that has only just started has nothing decoded yet: that silence is its boot. */
+  #noteSilence({ now, node, library, output, station, sync }: StatusSnapshot): void {
+    if (now === null || now.slot < 0 || library.ready === 0 || node.uptime_ms < BOOT_MS) return;
+    if (output.state !== 'idle') return;
+    const at = `${station.time_ms - now.start_ms} of ${now.duration_ms} ms`;
+    this.#silences.push(
+      `${node.name}, slot ${now.slot} (${now.source}) at ${at}, up ${node.uptime_ms} ms, filler ${sync.filler_ms} ms`,
+    );
   }
 
   /** Each node tells where in the track its sound was at an instant of the machine's own clock: compare the starts. */
