@@ -57,11 +57,11 @@ describe.each(Object.keys(FORMATS))('%s', (format) => {
     });
     const frame = 4 * manifest.channels;
     const counted = (from: number) => manifest.segments.slice(from).reduce((sum, { samples }) => sum + samples, 0);
-    const all = decodeSegments(await joinSegments(setup.store, manifest), 's32le');
+    const all = decodeSegments(manifest.codec, await joinSegments(setup.store, manifest), 's32le');
     expect(all.length / frame).toBe(counted(0));
     // a decoder that begins in the middle puts out what is counted from there
     for (const from of [1, manifest.segments.length - 1]) {
-      const rest = decodeSegments(await joinSegments(setup.store, manifest, from), 's32le');
+      const rest = decodeSegments(manifest.codec, await joinSegments(setup.store, manifest, from), 's32le');
       expect(rest.length / frame).toBe(counted(from));
     }
     const heard = all.subarray(manifest.skip_samples * frame, (manifest.skip_samples + manifest.samples) * frame);
@@ -101,7 +101,7 @@ describe('samples that are to be heard', () => {
   it.each(['mp3', 'm4a', 'ogg', 'opus'])('%s: in line with the source, by cross-correlation', async (format) => {
     const { manifest } = byFormat.get(format)!;
     const at = Math.floor(manifest.sample_rate * 6);
-    const decoded = decodeSegments(await joinSegments(setup.store, manifest));
+    const decoded = decodeSegments(manifest.codec, await joinSegments(setup.store, manifest));
     const source = ffmpeg([
       '-i',
       join(folder.path, 'source.wav'),
@@ -215,7 +215,7 @@ describe('cut and joined files', () => {
     expect(other.library.status().skipped).toEqual([]);
     for (const track of other.library.tracks()) {
       const manifest = await readManifest(other.store, track.manifest);
-      const decoded = decodeSegments(await joinSegments(other.store, manifest));
+      const decoded = decodeSegments(manifest.codec, await joinSegments(other.store, manifest));
       expect(decoded.length / 2 / manifest.channels).toBe(
         manifest.segments.reduce((sum, { samples }) => sum + samples, 0),
       );

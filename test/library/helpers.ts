@@ -59,8 +59,9 @@ export async function joinSegments(store: ContentStore, manifest: TrackManifest,
 }
 
 /** The recipe of src/library/README.md: everything that the decoder puts out. */
-export function decodeSegments(input: Buffer, format = 's16le'): Buffer {
-  const args = ['-v', 'error', '-probesize', '32768', '-analyzeduration', '0', '-flags2', '+skip_manual', '-f', 'mp4'];
+export function decodeSegments(codec: string, input: Buffer, format = 's16le'): Buffer {
+  const untrimmed = codec === 'vorbis' ? [] : ['-flags2', '+skip_manual'];
+  const args = ['-v', 'error', '-probesize', '32768', '-analyzeduration', '0', ...untrimmed, '-f', 'mp4'];
   const result = spawnSync('ffmpeg', [...args, '-i', 'pipe:0', '-map', '0:a:0', '-f', format, 'pipe:1'], {
     input,
     maxBuffer: 2 ** 30,
