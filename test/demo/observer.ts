@@ -15,15 +15,13 @@ export interface DemoResult {
   /** Slots that nobody proposed for. */
   fallbacks: number;
   played_slots: number;
-  /** Samples in which a node that has music sounded nothing at all while the programme ran. */
+  /** Samples in which a node that had sounded before sounded nothing at all while the programme ran. */
   silent_moments: number;
   /** The first of them: who, where, and since when it runs. */
   silences: string[];
   conflicts: number[];
 }
 
-/** From start to first sound: identity, network, player, a first track decoded. */
-const BOOT_MS = 6_000;
 const SHOWN_SILENCES = 10;
 
 /** Collects the nodes' own reports over a run and sets them against each other. */
@@ -35,6 +33,8 @@ export class FlockObserver {
   readonly #played = new Map<string, Set<number>>();
   readonly #foreign = new Set<string>();
   readonly #silences: string[] = [];
+  /** By node: uptime at which it last sounded. A smaller uptime afterwards is a new process. */
+  readonly #soundedAtUptimeMs = new Map<string, number>();
 
   /** One moment: the status of every node that answered. */
   add(statuses: readonly StatusSnapshot[]): void {
@@ -89,10 +89,13 @@ export class FlockObserver {
     if (now.node_id !== null && now.node_id !== status.node.id) this.#foreign.add(status.node.id);
   }
 
-  /** A node that has only just started has nothing decoded yet: that silence is its boot. */
-  #noteSilence({ now, node, library, output, station, sync }: StatusSnapshot): void {
-    if (now === null || now.slot < 0 || library.ready === 0 || node.uptime_ms < BOOT_MS) return;
-    if (output.state !== 'idle') return;
+  /** Once a process has sounded it must not fall silent; before, nothing is decoded yet. */
+  #noteSilence({ now, node, output, station, sync }: StatusSnapshot): void {
+    const before = this.#soundedAtUptimeMs.get(node.id);
+    const sounded = before !== undefined && before <= node.uptime_ms;
+    if (output.state === 'playing' || output.state === 'filler') this.#soundedAtUptimeMs.set(node.id, node.uptime_ms);
+    else if (!sounded) this.#soundedAtUptimeMs.delete(node.id);
+    if (!sounded || now === null || now.slot < 0 || output.state !== 'idle') return;
     const at = `${station.time_ms - now.start_ms} of ${now.duration_ms} ms`;
     this.#silences.push(
       `${node.name}, slot ${now.slot} (${now.source}) at ${at}, up ${node.uptime_ms} ms, filler ${sync.filler_ms} ms`,
