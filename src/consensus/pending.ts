@@ -115,7 +115,7 @@ const SMALL_OP_BYTES = 480;
 export function isPointless(state: ConsensusState, op: Op, log: LogState): boolean {
   const { entries } = log.roster;
   if (op.type === 'JOIN') return isJoinPointless(op, log);
-  if (op.type === 'EVIDENCE') return isEvidencePointless(op, log);
+  if (op.type === 'EVIDENCE') return isEvidencePointless(state, op, log);
   if (!entries.has(op.node_id)) return true;
   if (op.type === 'SUBJECT') return log.subjects.has(bodyName(op));
   if (op.type === 'VOTE') return isVotePointless(state, op, log);
@@ -133,9 +133,11 @@ function isJoinPointless(op: JoinOp, log: LogState): boolean {
   return sameKey && log.slot - entry.renewed < Math.floor(log.rules.roster_ttl_slots / 2);
 }
 
-function isEvidencePointless(op: EvidenceOp, log: LogState): boolean {
+function isEvidencePointless(state: ConsensusState, op: EvidenceOp, log: LogState): boolean {
   if (!log.roster.entries.has(op.accused)) return true;
-  const slot = checkEvidence(op, log);
+  // As the next record will see it: a proposal of the open round stands on our newest record.
+  const heads = [...log.heads, headOf(state.chain!).hash];
+  const slot = checkEvidence(op, { ...log, heads });
   return slot === null || slot <= (log.exclusions.get(op.accused)?.since ?? -1);
 }
 

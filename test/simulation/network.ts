@@ -37,6 +37,8 @@ const CONNECTION_RINGS = 8;
 const GOSSIP_OVERHEAD_BYTES = 170;
 /** The same for a question and its answer on the catch-up stream. */
 const SYNC_OVERHEAD_BYTES = 60;
+/** How long gossip remembers the bytes that it has seen, and takes no second copy of them from anybody. */
+const GOSSIP_MEMORY_MS = 120_000;
 /** Until a clock that was told whom to follow holds. */
 const CLOCK_MS = 200;
 
@@ -129,6 +131,12 @@ class Flight {
   }
 }
 
+/** Equal for messages of equal bytes: signatures are deterministic. */
+function contentKey({ sig, endorsements }: SignedMessage): string {
+  const own = Buffer.from(sig).toString('base64');
+  return endorsements === undefined ? own : `${own}/${endorsements.map(({ node_id }) => node_id).join()}`;
+}
+
 class Arrival {
   readonly flock: VirtualFlock;
   readonly flight: Flight;
@@ -190,6 +198,8 @@ export class VirtualFlock {
   readonly #agenda = new Agenda();
   readonly #byId = new Map<NodeId, SimNode>();
   readonly #sizes = new WeakMap<object, number>();
+  /** What gossip remembers, by content, oldest first. */
+  readonly #flights = new Map<string, Flight>();
   #telling = false;
 
   constructor(init: FlockInit) {
@@ -459,8 +469,17 @@ export class VirtualFlock {
   }
 
   #flight(topic: Topic, message: SignedMessage): Flight {
+    for (const [key, { bornMs }] of this.#flights) {
+      if (bornMs > this.nowMs - GOSSIP_MEMORY_MS) break;
+      this.#flights.delete(key);
+    }
+    const key = contentKey(message);
+    const known = this.#flights.get(key);
+    if (known !== undefined) return known;
     const sent = this.init.wire ? decodeMessage(topic, encodeMessage(message)) : message;
-    return new Flight(topic, sent, this.sizeOf(message), this.nowMs, this.nodes.length);
+    const flight = new Flight(topic, sent, this.sizeOf(message), this.nowMs, this.nodes.length);
+    this.#flights.set(key, flight);
+    return flight;
   }
 
   /** Bytes of one copy on the wire. */
@@ -476,6 +495,8 @@ export class VirtualFlock {
   /** Floods a message from a node through the mesh; whoever accepts it passes it on. `only`: first to these. */
   broadcast(from: SimNode, topic: Topic, message: SignedMessage, only?: readonly number[]): void {
     const flight = this.#flight(topic, message);
+    // Gossip does not publish what it has seen.
+    if (flight.arrival[from.index] === -1) return;
     flight.arrival[from.index] = -1;
     for (const index of only ?? from.mesh) this.#send(flight, from, this.nodes[index]!);
   }

@@ -2,6 +2,7 @@
 
 import type { SimNode, VirtualFlock } from '../network.ts';
 import { clockLies } from './clock-lies.ts';
+import { earlyRelease } from './early-release.ts';
 import { equivocation } from './equivocation.ts';
 import { falseReports } from './false-reports.ts';
 import { flooding } from './flooding.ts';
@@ -20,6 +21,7 @@ type Attach = (flock: VirtualFlock, nodes: readonly SimNode[]) => void;
 
 const ADVERSARIES = {
   'late-release': lateRelease,
+  'early-release': earlyRelease,
   equivocation: equivocation,
   withholding: withholding,
   'ticket-grinding': ticketGrinding,

@@ -8,7 +8,12 @@ import type { Settling } from '../../../src/consensus/state.ts';
 import type { SimNode, VirtualFlock } from '../network.ts';
 
 export function sign<B extends Body>(flock: VirtualFlock, node: SimNode, body: B): Signed<B> {
-  return signBody({ crypto: node.crypto, stationId: flock.stationId, memo: flock.memo }, body);
+  const signed = signBody({ crypto: node.crypto, stationId: flock.stationId, memo: flock.memo }, body);
+  // Its step must know it again, or it would take it for another box with the same key, and stop.
+  if (signed.body.type === 'PROPOSAL') {
+    node.state.ownProposals.set(`forged:${flock.hashOf(signed as SignedMessage)}`, signed as Signed<Proposal>);
+  }
+  return signed;
 }
 
 /** The message as a proposal of this node's own; null if it is something else. */
@@ -28,12 +33,16 @@ export function settlingOf(node: SimNode, slot: number): Settling | undefined {
   return node.state.settling.get(slot);
 }
 
-/** Takes a proposal of its own back out of the node's table. */
-export function forgetOwn(node: SimNode, proposal: Signed<Proposal>): void {
+/** Puts another proposal in the place of the node's own in its table: what it said to nobody does not count. */
+export function replaceOwn(flock: VirtualFlock, node: SimNode, proposal: Signed<Proposal>): void {
   const settling = settlingOf(node, proposal.body.target_slot);
   const own = settling?.candidates.get(node.nodeId);
-  for (const value of own?.values ?? []) settling!.values.delete(value.hash);
-  settling?.candidates.delete(node.nodeId);
+  const [first] = own?.values ?? [];
+  if (settling === undefined || own === undefined || first === undefined) return;
+  for (const value of own.values) settling.values.delete(value.hash);
+  const value = { ...first, message: proposal, hash: flock.hashOf(proposal) };
+  own.values = [value];
+  settling.values.set(value.hash, value);
 }
 
 /** Latest moment at which something sent to everybody still reaches all of them before T1. */

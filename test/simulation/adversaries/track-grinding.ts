@@ -8,7 +8,7 @@ import type { Proposal, Signed } from '../../../src/consensus/messages.ts';
 import { chooseWinner } from '../../../src/consensus/settle.ts';
 import type { Candidate, Settling } from '../../../src/consensus/state.ts';
 import type { SimNode, VirtualFlock } from '../network.ts';
-import { follow, forgetOwn, lastCallMs, likelyParent, ownProposal, settlingOf, sign } from './support.ts';
+import { follow, lastCallMs, likelyParent, ownProposal, replaceOwn, settlingOf, sign } from './support.ts';
 
 export function trackGrinding(flock: VirtualFlock, nodes: readonly SimNode[]): void {
   for (const node of nodes) {
@@ -38,8 +38,9 @@ function grind(flock: VirtualFlock, node: SimNode, settling: Settling, proposal:
   }
   const winning = node.offers.find((offer) => wins(settling, own, parent, withTrack(proposal.body, offer)));
   const body = winning === undefined ? proposal.body : withTrack(proposal.body, winning);
-  forgetOwn(node, proposal);
-  flock.broadcast(node, 'proposal', sign(flock, node, body));
+  const signed = sign(flock, node, body);
+  replaceOwn(flock, node, signed);
+  flock.broadcast(node, 'proposal', signed);
 }
 
 function withTrack(body: Proposal, offer: TrackOffer): Proposal {
