@@ -30,6 +30,8 @@ export interface SimOutcome {
   logHash: string;
   /** Slots won, by node; -1: fallback records. */
   winners: ReadonlyMap<number, number>;
+  /** From the end of each partition to one log everywhere, in ms. */
+  heals: readonly number[];
   flock: VirtualFlock;
   watch: Watch;
 }
@@ -169,6 +171,7 @@ function outcomeOf(options: SimOptions, flock: VirtualFlock, watch: Watch, heals
     problemCount: watch.problemCount,
     logHash: `${(a >>> 0).toString(16).padStart(8, '0')}${(b >>> 0).toString(16).padStart(8, '0')}`,
     winners: watch.winners,
+    heals,
     flock,
     watch,
   };
