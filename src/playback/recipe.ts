@@ -153,10 +153,18 @@ export function decoderArguments(track: PlayableTrack, plan: DecodePlan): string
   return [
     ...['-v', 'error', '-nostdin', '-threads', '1', '-protocol_whitelist', 'pipe', '-max_alloc', '67108864'],
     // A live pipe: no waiting for more input than the first packets before the format is settled.
-    ...['-probesize', '32768', '-analyzeduration', '0', '-flags2', '+skip_manual'],
+    ...['-probesize', '32768', '-analyzeduration', '0', ...trimmingByHand(track.codec)],
     ...['-f', DEMUXERS[track.container]!, '-i', 'pipe:0', '-map', '0:a:0', '-af', filters.join(',')],
     ...['-f', 's16le', '-flush_packets', '1', 'pipe:1'],
   ];
+}
+
+/**
+ * Switches ffmpeg's own trimming off. Not for Vorbis: from ffmpeg 6 on its decoder puts out a first packet that is only
+ * marked to be dropped, so there the plain decode is the one that counts alike in every version.
+ */
+function trimmingByHand(codec: string): string[] {
+  return codec === 'vorbis' ? [] : ['-flags2', '+skip_manual'];
 }
 
 function gcd(a: number, b: number): number {
