@@ -11,7 +11,9 @@ import { count, endOf, headOf } from './state.ts';
  */
 export function isPresent(state: ConsensusState, settling: Settling): boolean {
   const { entries } = settling.basis.log.roster;
-  if (entries.size === 1 && entries.has(state.crypto.nodeId)) return true;
+  // Who may not endorse is no witness either: what is shown to it alone in the last instant reaches nobody else in time.
+  if (!entries.has(state.crypto.nodeId)) return false;
+  if (entries.size === 1) return true;
   return state.peers.length > 0 && state.presentSinceMs <= settling.phases.openMs;
 }
 

@@ -223,7 +223,12 @@ function fold(parent: Link, winner: Winner | null): Link {
   const before = parent.log;
   const entry = winner === null ? fallbackEntry(before, slot, beacon) : winnerEntry(slot, winner.signed.body);
   const ops = winner === null ? [] : winner.signed.body.ops;
-  const applied = applyOps({ ...before, slot, heads: pushHead(before.heads, parent.hash) }, ops, startMs);
+  const applied = applyOps(
+    { ...before, slot, heads: pushHead(before.heads, parent.hash) },
+    ops,
+    startMs,
+    winner?.signed.body.node_id ?? null,
+  );
   const history = entry === null ? applied.history : remember(applied.history, entry, applied.rules);
   const fetches =
     winner === null ? applied.fetches : [...applied.fetches, winner.signed.body.fetch_ms].slice(-FETCHES_KEPT);

@@ -32,10 +32,11 @@ export function applyOps(
   before: Omit<LogState, 'hash'>,
   ops: readonly Signed<Op>[],
   startMs: number,
+  winner: NodeId | null,
 ): Omit<LogState, 'hash'> {
   const draft: Draft = { ...before };
   enforceRules(draft);
-  lapse(draft);
+  lapse(draft, winner);
   for (const op of ops) {
     if (Math.abs(startMs - op.body.timestamp) <= OP_MAX_AGE_MS) applyOp(draft, op.body);
   }
@@ -62,11 +63,14 @@ function enforceRules(draft: Draft): void {
   }
 }
 
-/** Members that were not heard of for long, motions that were not carried in time. */
-function lapse(draft: Draft): void {
+/**
+ * Members that were not heard of for long, motions that were not carried in time. Nobody lapses while nobody wins: no
+ * JOIN can renew anything then, and a roster that emptied itself could never fill again.
+ */
+function lapse(draft: Draft, winner: NodeId | null): void {
   const oldest = draft.slot - draft.rules.roster_ttl_slots;
-  if (oldest > 0) {
-    const gone = [...draft.roster.entries.values()].filter((e) => e.renewed < oldest);
+  if (oldest > 0 && winner !== null) {
+    const gone = [...draft.roster.entries.values()].filter((e) => e.renewed < oldest && e.node_id !== winner);
     if (gone.length > 0) changeRoster(draft, (entries) => gone.every((e) => entries.delete(e.node_id)));
   }
   forgetStrangers(draft);

@@ -112,7 +112,8 @@ export function takeProposal(turn: Turn, signed: Signed<Proposal>, relaxed: bool
 
 const refused = (cause: string, provable = false): Intake => ({ kind: 'refused', cause, provable });
 
-function cleanCopy({ message: { body, sig, endorsements } }: Value): Signed<Proposal> {
+/** The value with the words that count, as it may be passed on. */
+export function cleanCopy({ message: { body, sig, endorsements } }: Value): Signed<Proposal> {
   return endorsements === undefined || endorsements.length === 0 ? { body, sig } : { body, sig, endorsements };
 }
 

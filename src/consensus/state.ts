@@ -187,6 +187,8 @@ export interface ConsensusState {
   foreignStreak: { genesis: RecordHash; epochs: number } | null;
   /** Verified records off our chain. */
   branches: Map<RecordHash, Link>;
+  /** Heads to which no records led, and how often that was tried lately. */
+  failedHeads: Map<RecordHash, number>;
   conflicts: Map<RecordHash, Conflict>;
   conflictEpoch: number;
   /** Epoch in which the chores of an epoch were last done; -1: do them now. */
@@ -273,6 +275,7 @@ export function createConsensus(init: ConsensusInit): ConsensusState {
     dissent: new Map(),
     foreignStreak: null,
     branches: new Map(),
+    failedHeads: new Map(),
     conflicts: new Map(),
     conflictEpoch: -1,
     choreEpoch: -1,

@@ -31,7 +31,7 @@ import { addOp, dropStaleOps, noteRefusedOp } from './pending.ts';
 import { proposeDue } from './propose.ts';
 import { restore } from './restore.ts';
 import { seedsFor } from './seeds.ts';
-import { holdEarly, takeProposal } from './settle.ts';
+import { cleanCopy, holdEarly, takeProposal, withOwnWord } from './settle.ts';
 import { signBody } from './signed.ts';
 import type { ConsensusState, PeerStatus, Settling, Turn } from './state.ts';
 import { count, endOf, headOf, rulesNow } from './state.ts';
@@ -43,6 +43,7 @@ import {
   forgetOverdue,
   isAsking,
   isNews,
+  noteFailedHead,
   pullDue,
   readSettled,
   takeDigest,
@@ -55,8 +56,6 @@ type Verdict = 'accept' | 'ignore' | 'reject';
 const LISTEN_STEP_MS = 500;
 /** A member's monotonic work (questions that hang, joins to be repeated) is looked at this often. */
 const HOUSEKEEPING_MS = 2_000;
-/** A clock that moves this much against the monotonic one was stepped: what was heard before cannot be dated. */
-const CLOCK_STEP_MS = 1_000;
 
 /** Takes one event in. */
 export function step(state: ConsensusState, event: ConsensusEvent): Effect[] {
@@ -79,8 +78,10 @@ function notePresence(turn: Turn): void {
   const { state } = turn;
   const passedMs = turn.nowMs - state.nowMs;
   const passedMonoMs = turn.monoMs - state.monoMs;
-  const stepped = Math.abs(passedMs - passedMonoMs) > CLOCK_STEP_MS;
-  const deltaMs = rulesNow(state).delta_ms;
+  let deltaMs = rulesNow(state).delta_ms;
+  for (const { phases } of state.settling.values()) deltaMs = Math.min(deltaMs, phases.deltaMs);
+  // Half a Delta is what clocks may be off by; the other half is the network's.
+  const stepped = 2 * Math.abs(passedMs - passedMonoMs) > deltaMs;
   const overslept = turn.nowMs - state.dueMs > deltaMs && passedMs > deltaMs && state.dueMs > 0;
   if (state.started && state.chain !== null && (stepped || overslept)) {
     state.presentSinceMs = turn.nowMs;
@@ -285,6 +286,7 @@ function takeAnswer(turn: Turn, requestId: number, from: NodeId, response: SyncR
   } catch (error) {
     if (!(error instanceof BadAnswerError)) throw error;
     count(state, 'badAnswers');
+    if (pending.target !== null) noteFailedHead(state, pending.target);
     state.lastRefusal = error.message;
   }
 }
@@ -304,9 +306,15 @@ function takeMended(turn: Turn, message: SignedMessage): void {
  * told to everybody; a proposal shown to a single node would split the flock.
  */
 function passOn(turn: Turn, signed: Signed<Proposal>): void {
-  const value = turn.state.settling.get(signed.body.target_slot)?.values.get(bodyHash(turn.state.memo, signed.body));
-  if (value?.inTime !== true) return;
-  turn.effects.push({ type: 'publish', topic: 'proposal', message: value.message });
+  const settling = turn.state.settling.get(signed.body.target_slot);
+  const value = settling?.values.get(bodyHash(turn.state.memo, signed.body));
+  if (settling === undefined || value?.inTime !== true) return;
+  const { state } = turn;
+  // Gossip may have seen these bytes before, and would drop them: with a word of our own they are new, and in time.
+  const mayAdd = (value.message.endorsements?.length ?? 0) < settling.rounds;
+  const member = settling.basis.log.roster.entries.has(state.crypto.nodeId);
+  const message = member && mayAdd ? withOwnWord(state, value) : cleanCopy(value);
+  turn.effects.push({ type: 'publish', topic: 'proposal', message });
 }
 
 /** Proposals that came before the record they stand on: now they are judged as if they came now. */
@@ -406,10 +414,15 @@ function advanceMember(turn: Turn): void {
   if (epoch !== state.choreEpoch) doChores(turn, epoch);
 }
 
+/** Epochs after which heads that nobody could show are tried again. */
+const FORGIVING_EPOCHS = 6;
+
 /** What is looked at once an epoch. */
 function doChores(turn: Turn, epoch: number): void {
   const { state } = turn;
   state.choreEpoch = epoch;
+  // A head that nobody could show may have been too new for those asked: it gets another chance.
+  if (epoch % FORGIVING_EPOCHS === 0) state.failedHeads.clear();
   const { entries } = headOf(state.chain!).log.roster;
   for (const id of state.divergedStates.keys()) if (!entries.has(id)) state.divergedStates.delete(id);
   for (const id of state.dissent.keys()) if (!entries.has(id)) state.dissent.delete(id);

@@ -349,12 +349,26 @@ function mostHeard(turn: Turn): Goal | null {
   return best;
 }
 
+/** Attempts to learn a head's records before it counts as made up, for a while. */
+const MAX_HEAD_TRIES = 3;
+/** Made-up heads remembered. */
+const MAX_FAILED_HEADS = 256;
+
+/** Notes that no records led to a head. */
+export function noteFailedHead(state: ConsensusState, head: RecordHash): void {
+  if (state.failedHeads.size >= MAX_FAILED_HEADS) state.failedHeads.clear();
+  state.failedHeads.set(head, (state.failedHeads.get(head) ?? 0) + 1);
+}
+
 /** Whether a STATE stands on a record that this node lacks and cannot decide by itself. */
 export function isNews(turn: Turn, signed: Signed<StateMessage>): boolean {
   const { state } = turn;
-  const { head, head_slot: slot } = signed.body;
+  const { head, head_slot: slot, node_id: nodeId } = signed.body;
   const chain = state.chain!;
   const own = headOf(chain);
+  // Members are few and neighbours prove who they are; other names cost nothing, and claim what they like.
+  if (!own.log.roster.entries.has(nodeId) && !state.peers.includes(nodeId)) return false;
+  if ((state.failedHeads.get(head) ?? 0) >= MAX_HEAD_TRIES) return false;
   if (head === own.hash || isOnChain(chain, slot, head)) return false;
   if (slot <= own.record.slot) return !state.branches.has(head) && slot >= chain.links[0]!.record.slot;
   if (slot > own.record.slot + 1) return true;
