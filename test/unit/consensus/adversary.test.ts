@@ -164,6 +164,14 @@ describe('against an adversary that knows everything', () => {
     expect(new Set(lab.outcomes())).toEqual(new Set(['split', 'track of 1']));
   });
 
+  it('also among listeners that are not in the roster and may not endorse', () => {
+    const lab = new Lab({ members: 4, faulty: [0], rounds: 1, seed: 6, outsiders: 1 });
+    lab.deliver(lab.value(lab.nodes[0]!, 'for you alone'), lab.honest[lab.honest.length - 1]!, lab.phases.t1Ms);
+    const outcomes = lab.outcomes();
+    // Whoever is no member believes the members' record, or knows none yet.
+    expect(new Set(outcomes.filter((outcome) => outcome !== null))).toEqual(new Set(['track of 1']));
+  });
+
   it('not even when all but two are faulty, if there is time for as many rounds', () => {
     const lab = new Lab({ members: 5, faulty: [0, 3, 4], rounds: 64, seed: 4 });
     const [proposer, ...others] = lab.nodes.filter((n) => n.faulty) as [LabNode, ...LabNode[]];

@@ -34,6 +34,8 @@ export interface LabInit {
   rounds: number;
   seed: number;
   rules?: Partial<Rules>;
+  /** Honest nodes that hear everything and are not in the roster. */
+  outsiders?: number;
 }
 
 export interface LabNode {
@@ -78,6 +80,10 @@ export class Lab {
     this.phases = phasesOf((slot) => this.links[slot], SLOT)!;
     cryptos.sort((a, b) => (ticketFor(a, basis) < ticketFor(b, basis) ? -1 : 1));
     this.nodes = cryptos.map((crypto, i) => this.#makeNode(crypto, i, init.faulty.includes(i)));
+    for (let i = 0; i < (init.outsiders ?? 0); i++) {
+      const crypto = simulatedCrypto(simulatedNodeId(init.seed, 1_000 + i));
+      this.nodes.push(this.#makeNode(crypto, init.members + i, false));
+    }
     this.honest = this.nodes.filter((node) => !node.faulty);
     for (const [i, node] of this.nodes.entries()) if (!node.faulty) this.#boot(node, i);
   }
