@@ -7,7 +7,7 @@ import { deriveLink } from '../../../src/consensus/log.ts';
 import { chooseWinner } from '../../../src/consensus/settle.ts';
 import { headOf } from '../../../src/consensus/state.ts';
 import type { SimNode, VirtualFlock } from '../network.ts';
-import { follow, honestOnes, ownProposal, settlingOf, sign } from './support.ts';
+import { follow, honestOnes, ownProposal, settlingOf, sign, takeOut } from './support.ts';
 
 /** Before the victim decides. */
 const AHEAD_MS = 20;
@@ -16,7 +16,12 @@ export function earlyRelease(flock: VirtualFlock, nodes: readonly SimNode[]): vo
   for (const node of nodes) {
     node.role = {
       kind: 'early-release',
-      publish: (topic, message) => (ownProposal(node, topic, message) === null ? message : null),
+      publish: (topic, message) => {
+        const proposal = ownProposal(node, topic, message);
+        if (proposal === null) return message;
+        takeOut(node, proposal);
+        return null;
+      },
       hear: () => {
         follow(node);
         return true;

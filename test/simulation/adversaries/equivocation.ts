@@ -1,7 +1,7 @@
 /** Two different proposals for one slot, each shown to one half of the flock, at once or at the last moment. */
 import type { Proposal, Signed } from '../../../src/consensus/messages.ts';
 import type { SimNode, VirtualFlock } from '../network.ts';
-import { follow, ownProposal, settlingOf, sign } from './support.ts';
+import { follow, ownProposal, settlingOf, sign, takeOut } from './support.ts';
 
 export function equivocation(flock: VirtualFlock, nodes: readonly SimNode[]): void {
   for (const node of nodes) {
@@ -10,6 +10,7 @@ export function equivocation(flock: VirtualFlock, nodes: readonly SimNode[]): vo
       publish: (topic, message) => {
         const proposal = ownProposal(node, topic, message);
         if (proposal === null) return message;
+        takeOut(node, proposal);
         speakTwice(flock, node, proposal);
         return null;
       },

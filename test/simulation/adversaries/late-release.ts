@@ -6,11 +6,12 @@
 import type { Proposal, Signed } from '../../../src/consensus/messages.ts';
 import { endorse } from '../../../src/consensus/signed.ts';
 import type { SimNode, VirtualFlock } from '../network.ts';
-import { follow, honestOnes, ownProposal, settlingOf } from './support.ts';
+import { follow, honestOnes, ownProposal, settlingOf, takeOut } from './support.ts';
 
 interface Held {
   author: SimNode;
   proposal: Signed<Proposal>;
+  ticket: string;
 }
 
 /** Slots whose held proposals are remembered. */
@@ -37,9 +38,11 @@ export function lateRelease(flock: VirtualFlock, colluders: readonly SimNode[]):
   function hold(author: SimNode, proposal: Signed<Proposal>): void {
     const slot = proposal.body.target_slot;
     const settling = settlingOf(author, slot);
-    if (settling === undefined) return;
+    const own = takeOut(author, proposal);
+    if (settling === undefined || own === null) return;
+    const ticket = own.nodeTicket;
     const first = !held.has(slot);
-    held.set(slot, [...(held.get(slot) ?? []), { author, proposal }]);
+    held.set(slot, [...(held.get(slot) ?? []), { author, proposal, ticket }]);
     for (const old of held.keys()) if (old < slot - SLOTS_KEPT) held.delete(old);
     // Everybody has proposed half way to T1.
     const { openMs, t1Ms } = settling.phases;
@@ -47,15 +50,12 @@ export function lateRelease(flock: VirtualFlock, colluders: readonly SimNode[]):
   }
 
   function attack(slot: number): void {
-    const ready = (held.get(slot) ?? []).flatMap(({ author, proposal }) => {
-      const candidate = settlingOf(author, slot)?.candidates.get(author.nodeId);
-      return candidate === undefined ? [] : [{ author, proposal, ticket: candidate.nodeTicket }];
-    });
-    const best = ready.sort((a, b) => (a.ticket < b.ticket ? -1 : 1))[0];
+    const best = (held.get(slot) ?? []).sort((a, b) => (a.ticket < b.ticket ? -1 : 1))[0];
     if (best === undefined) return;
     const { author, proposal } = best;
-    const settling = settlingOf(author, slot)!;
-    const others = [...settling.candidates.values()].filter(({ nodeId }) => nodeId !== author.nodeId);
+    const settling = settlingOf(author, slot);
+    if (settling === undefined) return;
+    const others = [...settling.candidates.values()];
     const victim = flock.random.pick(honestOnes(flock));
     if (victim === undefined || others.some(({ nodeTicket }) => nodeTicket < best.ticket)) return;
     const { t1Ms, deltaMs } = settling.phases;

@@ -4,7 +4,7 @@ import { deriveLink } from '../../../src/consensus/log.ts';
 import type { Body, Proposal, Signed, SignedMessage, Topic } from '../../../src/consensus/messages.ts';
 import { chooseWinner } from '../../../src/consensus/settle.ts';
 import { signBody } from '../../../src/consensus/signed.ts';
-import type { Settling } from '../../../src/consensus/state.ts';
+import type { Candidate, Settling } from '../../../src/consensus/state.ts';
 import type { SimNode, VirtualFlock } from '../network.ts';
 
 export function sign<B extends Body>(flock: VirtualFlock, node: SimNode, body: B): Signed<B> {
@@ -33,16 +33,26 @@ export function settlingOf(node: SimNode, slot: number): Settling | undefined {
   return node.state.settling.get(slot);
 }
 
-/** Puts another proposal in the place of the node's own in its table: what it said to nobody does not count. */
-export function replaceOwn(flock: VirtualFlock, node: SimNode, proposal: Signed<Proposal>): void {
+/**
+ * Takes the node's own proposal out of its table and returns what it was worth: while it is held back, neighbours must
+ * not find it there when they compare tables.
+ */
+export function takeOut(node: SimNode, proposal: Signed<Proposal>): Candidate | null {
   const settling = settlingOf(node, proposal.body.target_slot);
   const own = settling?.candidates.get(node.nodeId);
-  const [first] = own?.values ?? [];
-  if (settling === undefined || own === undefined || first === undefined) return;
+  if (settling === undefined || own === undefined || own.values.length === 0) return null;
   for (const value of own.values) settling.values.delete(value.hash);
-  const value = { ...first, message: proposal, hash: flock.hashOf(proposal) };
-  own.values = [value];
-  settling.values.set(value.hash, value);
+  settling.candidates.delete(node.nodeId);
+  return own;
+}
+
+/** Publishes a proposal that was taken out, or another one in its place, and enters it into the node's own table. */
+export function release(flock: VirtualFlock, node: SimNode, own: Candidate, proposal: Signed<Proposal>): void {
+  const settling = settlingOf(node, proposal.body.target_slot);
+  const value = { ...own.values[0]!, message: proposal, hash: flock.hashOf(proposal) };
+  settling?.candidates.set(node.nodeId, { ...own, values: [value] });
+  settling?.values.set(value.hash, value);
+  flock.broadcast(node, 'proposal', proposal);
 }
 
 /** Latest moment at which something sent to everybody still reaches all of them before T1. */

@@ -8,7 +8,7 @@ import type { Proposal, Signed } from '../../../src/consensus/messages.ts';
 import { headOf } from '../../../src/consensus/state.ts';
 import { simulatedCrypto } from '../crypto.ts';
 import { EPOCH_MS, type SimNode, type VirtualFlock } from '../network.ts';
-import { follow, ownProposal, sign } from './support.ts';
+import { follow, ownProposal, sign, takeOut } from './support.ts';
 
 const KEYS_TRIED = 64;
 /** A JOIN with a new key is sent in every so many-th slot; between them it may propose. */
@@ -49,6 +49,7 @@ function grind(flock: VirtualFlock, node: SimNode, proposal: Signed<Proposal>): 
     flock.broadcast(node, 'op', join);
   }
   if (slot % 2 === 0) return proposal;
+  takeOut(node, proposal);
   const key = lowest(slot);
   const vrf_proof = key.vrfProve(drawInput(flock.stationId, slot, beacon));
   return sign(flock, node, { ...proposal.body, vrf_proof });

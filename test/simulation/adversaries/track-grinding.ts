@@ -4,11 +4,11 @@
  */
 import type { TrackOffer } from '../../../src/consensus/events.ts';
 import type { Link } from '../../../src/consensus/link.ts';
-import type { Proposal, Signed } from '../../../src/consensus/messages.ts';
+import type { Proposal } from '../../../src/consensus/messages.ts';
 import { chooseWinner } from '../../../src/consensus/settle.ts';
 import type { Candidate, Settling } from '../../../src/consensus/state.ts';
 import type { SimNode, VirtualFlock } from '../network.ts';
-import { follow, lastCallMs, likelyParent, ownProposal, replaceOwn, settlingOf, sign } from './support.ts';
+import { follow, lastCallMs, likelyParent, ownProposal, release, settlingOf, sign, takeOut } from './support.ts';
 
 export function trackGrinding(flock: VirtualFlock, nodes: readonly SimNode[]): void {
   for (const node of nodes) {
@@ -18,7 +18,9 @@ export function trackGrinding(flock: VirtualFlock, nodes: readonly SimNode[]): v
         const proposal = ownProposal(node, topic, message);
         const settling = proposal === null ? undefined : settlingOf(node, proposal.body.target_slot);
         if (proposal === null || settling === undefined) return message;
-        flock.at(lastCallMs(flock, node, settling), () => grind(flock, node, settling, proposal));
+        const own = takeOut(node, proposal);
+        if (own === null) return message;
+        flock.at(lastCallMs(flock, node, settling), () => grind(flock, node, settling, own));
         return null;
       },
       hear: () => {
@@ -29,18 +31,12 @@ export function trackGrinding(flock: VirtualFlock, nodes: readonly SimNode[]): v
   }
 }
 
-function grind(flock: VirtualFlock, node: SimNode, settling: Settling, proposal: Signed<Proposal>): void {
-  const own = settling.candidates.get(node.nodeId);
+function grind(flock: VirtualFlock, node: SimNode, settling: Settling, own: Candidate): void {
+  const { body: first } = own.values[0]!.message;
   const parent = likelyParent(flock, node, settling);
-  if (own === undefined || parent === null) {
-    flock.broadcast(node, 'proposal', proposal);
-    return;
-  }
-  const winning = node.offers.find((offer) => wins(settling, own, parent, withTrack(proposal.body, offer)));
-  const body = winning === undefined ? proposal.body : withTrack(proposal.body, winning);
-  const signed = sign(flock, node, body);
-  replaceOwn(flock, node, signed);
-  flock.broadcast(node, 'proposal', signed);
+  const tries = (offer: TrackOffer): boolean => parent !== null && wins(settling, own, parent, withTrack(first, offer));
+  const winning = node.offers.find(tries);
+  release(flock, node, own, sign(flock, node, winning === undefined ? first : withTrack(first, winning)));
 }
 
 function withTrack(body: Proposal, offer: TrackOffer): Proposal {

@@ -1,7 +1,7 @@
 /** Proposes under rules of its own. */
 import { hashText } from '../../../src/consensus/hash.ts';
 import type { SimNode, VirtualFlock } from '../network.ts';
-import { follow, ownProposal, sign } from './support.ts';
+import { follow, ownProposal, sign, takeOut } from './support.ts';
 
 export function wrongRules(flock: VirtualFlock, nodes: readonly SimNode[]): void {
   const rules_hash = hashText('rules of its own');
@@ -10,7 +10,9 @@ export function wrongRules(flock: VirtualFlock, nodes: readonly SimNode[]): void
       kind: 'wrong-rules',
       publish: (topic, message) => {
         const proposal = ownProposal(node, topic, message);
-        return proposal === null ? message : sign(flock, node, { ...proposal.body, rules_hash });
+        if (proposal === null) return message;
+        takeOut(node, proposal);
+        return sign(flock, node, { ...proposal.body, rules_hash });
       },
       hear: () => {
         follow(node);
