@@ -77,19 +77,21 @@ export function step(state: ConsensusState, event: ConsensusEvent): Effect[] {
 function notePresence(turn: Turn): void {
   const { state } = turn;
   const passedMs = turn.nowMs - state.nowMs;
-  const passedMonoMs = turn.monoMs - state.monoMs;
+  const slippedMs = Math.abs(passedMs - (turn.monoMs - state.monoMs));
+  state.nowMs = turn.nowMs;
+  state.monoMs = turn.monoMs;
+  const lateMs = state.dueMs > 0 ? turn.nowMs - state.dueMs : 0;
+  // Most events come in time.
+  if (slippedMs === 0 && lateMs <= 0) return;
   let deltaMs = rulesNow(state).delta_ms;
   for (const { phases } of state.settling.values()) deltaMs = Math.min(deltaMs, phases.deltaMs);
   // Half a Delta is what clocks may be off by; the other half is the network's.
-  const stepped = 2 * Math.abs(passedMs - passedMonoMs) > deltaMs;
-  const overslept = turn.nowMs - state.dueMs > deltaMs && passedMs > deltaMs && state.dueMs > 0;
-  if (state.started && state.chain !== null && (stepped || overslept)) {
-    state.presentSinceMs = turn.nowMs;
-    state.dueMs = 0;
-    count(state, stepped ? 'clockSteps' : 'overslept');
-  }
-  state.nowMs = turn.nowMs;
-  state.monoMs = turn.monoMs;
+  const stepped = 2 * slippedMs > deltaMs;
+  const overslept = lateMs > deltaMs && passedMs > deltaMs;
+  if (!state.started || state.chain === null || !(stepped || overslept)) return;
+  state.presentSinceMs = turn.nowMs;
+  state.dueMs = 0;
+  count(state, stepped ? 'clockSteps' : 'overslept');
 }
 
 function takeEvent(turn: Turn, event: Exclude<ConsensusEvent, { type: 'message' }>): void {

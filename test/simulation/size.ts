@@ -3,20 +3,6 @@
 const head = (argument: number): number =>
   argument < 24 ? 1 : argument < 256 ? 2 : argument < 65_536 ? 3 : argument < 4_294_967_296 ? 5 : 9;
 
-function textBytes(text: string): number {
-  let bytes = 0;
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    if (code < 0x80) bytes += 1;
-    else if (code < 0x800) bytes += 2;
-    else if (code >= 0xd800 && code <= 0xdbff) {
-      bytes += 4;
-      i++;
-    } else bytes += 3;
-  }
-  return bytes;
-}
-
 function mapBytes(map: object): number {
   let bytes = 0;
   let entries = 0;
@@ -32,7 +18,7 @@ function mapBytes(map: object): number {
 /** Bytes of a value's DAG-CBOR form. Members that are undefined count as absent. */
 export function cborBytes(value: unknown): number {
   if (typeof value === 'string') {
-    const bytes = textBytes(value);
+    const bytes = Buffer.byteLength(value);
     return head(bytes) + bytes;
   }
   if (typeof value === 'number') return Number.isInteger(value) ? head(value < 0 ? -1 - value : value) : 9;
