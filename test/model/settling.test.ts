@@ -19,7 +19,7 @@ const two = (faulty: number, relayed: number): Configuration => ({
 const reason = whyNotHere();
 
 describe('the settling of a slot, every run of small flocks', () => {
-  it.for([one(2, 1, 1), one(2, 2, 2), one(3, 2, 2), one(2, 3, 3), one(3, 3, 3), two(2, 1), two(2, 2)])(
+  it.for([one(2, 1, 1), one(3, 2, 2), one(3, 3, 3), two(2, 1), two(2, 2)])(
     'agrees with f = R: %j',
     (configuration, { skip }) => {
       if (reason !== null) skip(reason);
@@ -30,11 +30,11 @@ describe('the settling of a slot, every run of small flocks', () => {
     },
   );
 
-  it.for([one(2, 2, 1), one(2, 3, 2), one(3, 3, 2), one(2, 4, 3), two(3, 2)])(
+  it.for([one(2, 2, 1), one(3, 3, 2), one(2, 4, 3), two(3, 2)])(
     'splits with f = R + 1: %j',
     (configuration, { skip }) => {
       if (reason !== null) skip(reason);
-      expect(check(configuration).splits).toBe(true);
+      expect(check(configuration, true).splits).toBe(true);
     },
   );
 
@@ -44,6 +44,6 @@ describe('the settling of a slot, every run of small flocks', () => {
     { ...one(2, 2, 2), variant: 'NO_WORD' as const },
   ])('splits where a rule is missing: %j', (configuration, { skip }) => {
     if (reason !== null) skip(reason);
-    expect(check(configuration).splits).toBe(true);
+    expect(check(configuration, true).splits).toBe(true);
   });
 });
