@@ -44,7 +44,7 @@ export interface SimExtras {
 }
 
 /** Tracks of the simulation: as short as the station's usual rules allow, so that a slot costs little. */
-const TRACK_MS = [20_000, 40_000] as const;
+const TRACK_MS = [20_000, 30_000] as const;
 /** The flock is looked at so often: has it decided enough, is it one log again? */
 const LOOK_MS = 500;
 /** A slot that takes so many times the longest track means that the flock stands still. */
@@ -68,21 +68,46 @@ export function simulate(options: SimOptions, extras: SimExtras = {}): SimOutcom
   const heals = cutAndHeal(flock, watch, options);
   if (options.churn > 0) churn(flock, watch, options.churn, trackMs[1]);
   const lastCut = Math.max(0, ...options.partitions.map(({ atMs, forMs }) => atMs + forMs + 180_000));
-  runSlots(flock, watch, options.slots, Math.max(lastCut, options.start === 'cold' ? COLD_START_MS : 0), trackMs[1]);
-  return outcomeOf(options, flock, watch, heals, (performance.now() - began) / 1_000);
+  const before = runSlots(
+    flock,
+    watch,
+    options.slots,
+    Math.max(lastCut, options.start === 'cold' ? COLD_START_MS : 0),
+    trackMs[1],
+  );
+  return outcomeOf(options, flock, watch, before, heals, (performance.now() - began) / 1_000);
 }
 
-/** Lets the flock decide so many slots; a flock that stands still is told. */
-function runSlots(flock: VirtualFlock, watch: Watch, slots: number, leastMs: number, longestMs: number): void {
+const NOTHING = { slots: 0, messages: 0, bytes: 0 };
+
+interface Sum {
+  slots: number;
+  messages: number;
+  bytes: number;
+}
+
+/** What reached all nodes together so far. */
+function trafficOf(flock: VirtualFlock, watch: Watch): Sum {
+  const bytes = flock.nodes.reduce((sum, node) => sum + node.received.bytes, 0);
+  return { slots: watch.decidedSlots.size, messages: flock.messages, bytes };
+}
+
+/**
+ * Lets the flock decide so many slots; a flock that stands still is told. Returns what had been sent when the first slot
+ * was decided: traffic is counted from there, in whole slots.
+ */
+function runSlots(flock: VirtualFlock, watch: Watch, slots: number, leastMs: number, longestMs: number): Sum {
   let decided = -1;
   let sinceMs = 0;
+  let first: Sum | null = null;
   for (let untilMs = LOOK_MS; ; untilMs += LOOK_MS) {
     flock.run(untilMs);
-    if (watch.decidedSlots.size >= slots && untilMs >= leastMs) return;
+    if (first === null && watch.decidedSlots.size > 0) first = trafficOf(flock, watch);
+    if (watch.decidedSlots.size >= slots && untilMs >= leastMs) return first ?? NOTHING;
     if (watch.decidedSlots.size !== decided) [decided, sinceMs] = [watch.decidedSlots.size, untilMs];
     if (untilMs - sinceMs > PATIENCE * longestMs + COLD_START_MS) {
       watch.problem('stalled', -1, `nothing was decided for ${untilMs - sinceMs} ms, ${decided} slots so far`);
-      return;
+      return first ?? NOTHING;
     }
   }
 }
@@ -163,8 +188,8 @@ function outcomeOf(options: SimOptions, flock: VirtualFlock, watch: Watch, heals
       splits: watch.splits,
       excluded_honest: watch.excludedHonest.size,
       heal_ms: { p50: quantile(heals, 0.5), p99: quantile(heals, 0.99) },
-      messages_per_node_slot: Math.round((flock.messages / nodeSlots) * 10) / 10,
-      bytes_per_node_slot: Math.round(bytes / nodeSlots),
+      messages_per_node_slot: Math.round(((messages - from.messages) / nodeSlots) * 10) / 10,
+      bytes_per_node_slot: Math.round((bytes - from.bytes) / nodeSlots),
       wall_s: Math.round(wallS * 100) / 100,
     },
     problems: watch.problems,
