@@ -174,10 +174,18 @@ function quantile(values: readonly number[], part: number): number | null {
   return sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] ?? null;
 }
 
-function outcomeOf(options: SimOptions, flock: VirtualFlock, watch: Watch, heals: number[], wallS: number): SimOutcome {
-  const slots = watch.decidedSlots.size;
-  const nodeSlots = Math.max(1, slots * options.nodes);
-  const bytes = flock.nodes.reduce((sum, node) => sum + node.received.bytes, 0);
+function outcomeOf(
+  options: SimOptions,
+  flock: VirtualFlock,
+  watch: Watch,
+  before: Sum,
+  heals: number[],
+  wallS: number,
+): SimOutcome {
+  const { slots, messages, bytes } = trafficOf(flock, watch);
+  // A run of one slot has none after its first.
+  const from = slots > before.slots ? before : NOTHING;
+  const nodeSlots = Math.max(1, (slots - from.slots) * options.nodes);
   const [a, b] = flock.logHash;
   return {
     figures: {
