@@ -8,6 +8,12 @@ export const MAX_MANIFEST_BYTES = 256 << 10;
 export const MAX_OFFERS = 128;
 /** Tracks of others kept after they played: the fallback rule replays any of the last 50 winners, some may yet come. */
 export const MAX_KEPT_TRACKS = 64;
+/** Of them on the card, whatever their number: 64 lossless tracks of five minutes. */
+export const MAX_KEPT_BYTES = 2 * 2 ** 30;
+/** The newest ones stay even beyond that: the one that plays, the queue of five, and two that may yet win. */
+export const MIN_KEPT_TRACKS = 8;
+/** The head of a format's segments, shared by many tracks, takes about a kilobyte; such a one is not worth deleting. */
+export const MAX_SMALL_INIT_BYTES = 4_096;
 /** Lines kept for the page and the diagnostics. */
 export const MAX_LOG_LINES = 500;
 /** Requests of the catch-up stream that wait for step's answer at a time. */
@@ -16,3 +22,5 @@ export const MAX_OPEN_QUESTIONS = 64;
 export const MAX_SLEEP_MS = 1_000;
 /** Tracks whose last slot is remembered: a stick of 20,000 tracks and what others played in between. */
 export const MAX_REMEMBERED_TRACKS = 32_768;
+/** Journal rows that wait for a full card: the log's records within memory, and what was signed meanwhile. */
+export const MAX_UNWRITTEN = 4_096;

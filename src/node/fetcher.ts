@@ -1,6 +1,7 @@
 import type { ScheduledTrack } from '../consensus/events.ts';
 import { MAX_BLOCK_BYTES, MAX_MANIFEST_BYTES } from './bounds.ts';
 import type { BlocksPort, ContentPort, Logger, ReadManifest, TrackPlan } from './ports.ts';
+import { planOfTrack, UnplayableTrackError } from './track-plan.ts';
 
 /** Blocks asked for at once: bitswap is at its best with eight in flight, and a Pi's memory still holds them. */
 const PARALLEL_BLOCKS = 8;
@@ -26,17 +27,18 @@ export interface FetcherComponents {
   blocks: BlocksPort;
   readManifest: ReadManifest;
   stationNowMs(): number;
-  /** The manifest is here and readable: playback may be told, the segments follow. */
-  onManifest(slot: number, plan: TrackPlan): void;
+  /** The manifest is here and readable: playback may be told, the segments follow once this is done. */
+  onManifest(order: FetchOrder, plan: TrackPlan): void | Promise<void>;
   /** Every block is here (and pinned), or the track was given up. */
-  onDone(slot: number, ok: boolean): void;
+  onDone(order: FetchOrder, ok: boolean): void;
   log: Logger;
 }
 
 interface Task {
   order: FetchOrder;
   abort: AbortController;
-  done: boolean;
+  /** Null while it runs. */
+  ok: boolean | null;
 }
 
 /**
@@ -58,14 +60,14 @@ export class Fetcher {
     const running = this.#tasks.get(order.slot);
     if (running !== undefined) {
       if (running.order.track.manifest === order.track.manifest) {
-        const finished = running.done && order.final && !running.order.final;
+        const becameFinal = order.final && !running.order.final;
         running.order = order;
-        if (finished) this.#components.onDone(order.slot, true);
+        if (becameFinal && running.ok !== null) this.#components.onDone(order, running.ok);
         return;
       }
       running.abort.abort();
     }
-    const task: Task = { order, abort: new AbortController(), done: false };
+    const task: Task = { order, abort: new AbortController(), ok: null };
     this.#tasks.set(order.slot, task);
     this.#run(task).catch((error) =>
       this.#components.log.error('fetch ended', { slot: order.slot, cause: String(error) }),
@@ -94,8 +96,8 @@ export class Fetcher {
   async #run(task: Task): Promise<void> {
     const ok = await this.#bringEverything(task);
     if (task.abort.signal.aborted) return;
-    task.done = true;
-    this.#components.onDone(task.order.slot, ok);
+    task.ok = ok;
+    this.#components.onDone(task.order, ok);
   }
 
   async #bringEverything(task: Task): Promise<boolean> {
@@ -103,7 +105,8 @@ export class Fetcher {
     while (!task.abort.signal.aborted && this.#components.stationNowMs() < task.order.uselessAtMs) {
       try {
         const plan = await this.#bringManifest(task);
-        this.#components.onManifest(task.order.slot, plan);
+        await this.#components.onManifest(task.order, plan);
+        task.abort.signal.throwIfAborted();
         await this.#bringBlocks(task, plan);
         await this.#components.content.pin(task.order.track.manifest);
         return true;
@@ -124,14 +127,7 @@ export class Fetcher {
   async #bringManifest(task: Task): Promise<TrackPlan> {
     const { track } = task.order;
     const bytes = await this.#bring(task, track.manifest, MAX_MANIFEST_BYTES);
-    let plan: TrackPlan;
-    try {
-      plan = this.#components.readManifest(bytes);
-    } catch (error) {
-      throw new UnplayableTrackError((error as Error).message);
-    }
-    if (plan.track.trackHash !== track.track_hash) throw new UnplayableTrackError('the manifest is of another track');
-    return plan;
+    return planOfTrack(track, bytes, this.#components.readManifest);
   }
 
   /** In playing order, starting with what sounds next when the track is playing already. */
@@ -163,17 +159,16 @@ export class Fetcher {
 
   #pause(ms: number, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      signal.addEventListener('abort', () => {
+      const done = () => {
         clearTimeout(timer);
+        signal.removeEventListener('abort', done);
         resolve();
-      });
+      };
+      const timer = setTimeout(done, ms);
+      signal.addEventListener('abort', done);
     });
   }
 }
-
-/** The manifest is here and says that this cannot be played: asking again would bring the same bytes. */
-class UnplayableTrackError extends Error {}
 
 function inOrderOfNeed(plan: TrackPlan, behindMs: number): TrackPlan['blocks'] {
   if (behindMs <= 0) return [...plan.blocks];

@@ -1,6 +1,6 @@
 import type { ConsensusEvent, Effect, Indication, Persisted, SyncRequest, SyncResponse } from '../consensus/events.ts';
 import type { NodeId, SignedMessage } from '../consensus/messages.ts';
-import { MAX_OPEN_QUESTIONS, MAX_SLEEP_MS } from './bounds.ts';
+import { MAX_OPEN_QUESTIONS, MAX_SLEEP_MS, MAX_UNWRITTEN } from './bounds.ts';
 import type { JournalEntry } from './journal.ts';
 import type { Logger, NetworkPort, Verdict } from './ports.ts';
 
@@ -51,6 +51,8 @@ export class Heart {
   #stopped = false;
   #timer: NodeJS.Timeout | null = null;
   #faults = 0;
+  /** What could not be written (a full card), newest word a key: tried again with every step. */
+  readonly #unwritten = new Map<string, JournalEntry>();
 
   constructor(components: HeartComponents) {
     this.#components = components;
@@ -122,14 +124,35 @@ export class Heart {
   }
 
   #carryOut(effects: readonly Effect[]): Verdict {
-    const entries = effects.filter((effect) => effect.type === 'persist');
-    if (entries.length > 0) this.#components.writeJournal(entries);
+    const isKept = this.#keep(effects.filter((effect) => effect.type === 'persist'));
     let verdict: Verdict = 'accept';
     for (const effect of effects) {
       if (effect.type === 'verdict') verdict = effect.verdict;
-      else this.#carryOutOne(effect);
+      // What is not on disk is not promised; the music goes on all the same.
+      else if (isKept || effect.type !== 'publish') this.#carryOutOne(effect);
     }
     return verdict;
+  }
+
+  /** False when not everything is on disk. */
+  #keep(entries: readonly JournalEntry[]): boolean {
+    for (const { key, value } of entries) {
+      this.#unwritten.delete(key);
+      if (this.#unwritten.size < MAX_UNWRITTEN) this.#unwritten.set(key, { key, value });
+    }
+    if (this.#unwritten.size === 0) return true;
+    const isNew = this.#unwritten.size === entries.length;
+    try {
+      this.#components.writeJournal([...this.#unwritten.values()]);
+      this.#unwritten.clear();
+      return true;
+    } catch (error) {
+      const level = isNew ? 'error' : 'debug';
+      this.#components.log[level]('the journal cannot be written: this box plays on, and says nothing until it can', {
+        cause: String(error),
+      });
+      return false;
+    }
   }
 
   #carryOutOne(effect: Effect): void {

@@ -1,15 +1,18 @@
 import type { Persisted } from '../consensus/events.ts';
-import { MAX_KEPT_TRACKS } from './bounds.ts';
+import { MAX_KEPT_BYTES, MAX_KEPT_TRACKS, MAX_SMALL_INIT_BYTES, MIN_KEPT_TRACKS } from './bounds.ts';
 import type { JournalEntry } from './journal.ts';
-import type { BlocksPort, ContentPort, Logger, OwnTrack, ReadManifest } from './ports.ts';
+import type { BlocksPort, ContentPort, Logger, OwnTrack, ReadManifest, TrackPlan } from './ports.ts';
 
 const KEY_PREFIX = 'kept:';
 
 interface Kept {
   trackHash: string;
   manifest: string;
-  /** Last slot it was scheduled for. */
-  slot: number;
+  /** Rises with every use. Slots would not do: another station, or another log of this one, begins at 0 again. */
+  order: number;
+  bytes: number;
+  /** Blocks that were here before the track was: they belong to something else, and stay when it goes. */
+  found: string[];
 }
 
 export interface KeptTracksComponents {
@@ -22,12 +25,16 @@ export interface KeptTracksComponents {
 }
 
 /**
- * The tracks of others that this box holds. A card is not endless: of those, the ones scheduled last stay (they serve
- * the fallback rule and late neighbours), older ones are unpinned and their blocks deleted. Own tracks never are.
+ * The tracks of others that this box holds. A card is not endless: of those, the ones used last stay (they serve the
+ * fallback rule and late neighbours), older ones are unpinned and their blocks deleted. What belongs to own tracks, or
+ * to other kept ones, never is, whatever a stranger's manifest lists.
  */
 export class KeptTracks {
   readonly #components: KeptTracksComponents;
   readonly #kept = new Map<string, Kept>();
+  #order = 0;
+  /** One change of the books at a time: looking for blocks takes a while. */
+  #working: Promise<unknown> = Promise.resolve();
 
   constructor(components: KeptTracksComponents) {
     this.#components = components;
@@ -38,53 +45,145 @@ export class KeptTracks {
     return key.startsWith(KEY_PREFIX);
   }
 
+  /** A row that cannot be read is passed over: a box must start. */
   restore(entries: Record<string, Persisted>): void {
     for (const [key, value] of Object.entries(entries)) {
-      if (!KeptTracks.owns(key)) continue;
-      const { trackHash, manifest, slot } = value as unknown as Kept;
-      this.#kept.set(manifest, { trackHash, manifest, slot });
+      const entry = KeptTracks.owns(key) ? readEntry(value) : null;
+      if (entry === null) continue;
+      this.#kept.set(entry.manifest, entry);
+      this.#order = Math.max(this.#order, entry.order);
     }
   }
 
-  /** A track of somebody else is here, or is used again. */
-  async keep(trackHash: string, manifest: string, slot: number): Promise<void> {
-    if (this.#isOwn(trackHash)) return;
-    const entry: Kept = { trackHash, manifest, slot };
-    this.#kept.set(manifest, entry);
-    this.#components.write([{ key: KEY_PREFIX + manifest, value: { v: 1, ...entry } }]);
-    await this.#dropOldest();
+  /**
+   * A track of somebody else is about to come here, or is used again. Called before its blocks are fetched, so that
+   * even half a track is in the books.
+   */
+  keep(manifest: string, plan: TrackPlan): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#isOwn(plan.track.trackHash)) return;
+      const known = this.#kept.get(manifest);
+      if (known !== undefined && known.order === this.#order) return;
+      const { trackHash } = plan.track;
+      const bytes = plan.blocks.reduce((sum, block) => sum + block.bytes, 0);
+      const found = known?.found ?? (await this.#alreadyHere(plan));
+      this.#order += 1;
+      const entry: Kept = { trackHash, manifest, order: this.#order, bytes, found };
+      this.#kept.set(manifest, entry);
+      this.#components.write([{ key: KEY_PREFIX + manifest, value: { v: 1, ...entry } }]);
+      while (this.#isOverBound()) await this.#dropOldest();
+    });
+  }
+
+  /** The card is full: drops the oldest track that is not about to play. False when there is none. */
+  makeRoom(): Promise<boolean> {
+    return this.#inTurn(async () => this.#kept.size > MIN_KEPT_TRACKS && (await this.#dropOldest()));
   }
 
   get size(): number {
     return this.#kept.size;
   }
 
-  async #dropOldest(): Promise<void> {
-    const oldest = [...this.#kept.values()].sort((a, b) => a.slot - b.slot);
-    for (const entry of oldest.slice(0, Math.max(0, oldest.length - MAX_KEPT_TRACKS))) {
-      this.#kept.delete(entry.manifest);
-      this.#components.write([{ key: KEY_PREFIX + entry.manifest, value: null }]);
-      if (!this.#isOwn(entry.trackHash)) await this.#drop(entry);
-    }
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#working.then(work);
+    this.#working = result.catch(() => {});
+    return result;
+  }
+
+  #isOverBound(): boolean {
+    if (this.#kept.size > MAX_KEPT_TRACKS) return true;
+    const bytes = [...this.#kept.values()].reduce((sum, entry) => sum + entry.bytes, 0);
+    return bytes > MAX_KEPT_BYTES && this.#kept.size > MIN_KEPT_TRACKS;
+  }
+
+  async #alreadyHere(plan: TrackPlan): Promise<string[]> {
+    const { blocks } = this.#components;
+    // Of a track that another manifest brought, the blocks belong to both.
+    const shared = new Set(await this.#blocksOfOthers(plan.track.trackHash));
+    const found: string[] = [];
+    for (const { cid } of plan.blocks) if (!shared.has(cid) && (await blocks.has(cid))) found.push(cid);
+    return found;
+  }
+
+  async #dropOldest(): Promise<boolean> {
+    const [oldest] = [...this.#kept.values()].sort((a, b) => a.order - b.order);
+    if (oldest === undefined) return false;
+    this.#kept.delete(oldest.manifest);
+    // The blocks first: a power cut in between leaves a row too many, which the next turn takes, not blocks too many.
+    if (!this.#isOwn(oldest.trackHash)) await this.#drop(oldest);
+    this.#components.write([{ key: KEY_PREFIX + oldest.manifest, value: null }]);
+    return true;
   }
 
   #isOwn(trackHash: string): boolean {
     return this.#components.ownTracks().some((track) => track.trackHash === trackHash);
   }
 
-  /** Blocks shared with a kept track of the same audio (other tags, so another manifest) stay. */
   async #drop(entry: Kept): Promise<void> {
-    const { content, blocks, readManifest, log } = this.#components;
+    const { content, blocks, log } = this.#components;
     try {
+      const plan = await this.#read(entry.manifest);
       await content.unpin(entry.manifest);
-      const bytes = await blocks.get(entry.manifest);
-      if (bytes === null) return;
-      const shared = [...this.#kept.values()].some((other) => other.trackHash === entry.trackHash);
-      const below = shared ? [] : readManifest(bytes).blocks;
-      for (const { cid } of below) await blocks.delete(cid);
+      if (plan === null) return;
+      const needed = await this.#neededElsewhere(entry);
+      for (const { cid } of plan.blocks) {
+        if (needed.has(cid) || (await this.#isSmallInit(plan, cid))) continue;
+        await blocks.delete(cid);
+      }
       await blocks.delete(entry.manifest);
     } catch (error) {
       log.warn('an old track could not be dropped', { manifest: entry.manifest, cause: String(error) });
     }
   }
+
+  async #neededElsewhere(entry: Kept): Promise<Set<string>> {
+    const needed = new Set(entry.found);
+    for (const { cover, manifest } of this.#components.ownTracks()) {
+      if (cover !== null) needed.add(cover);
+      needed.add(manifest);
+    }
+    for (const cid of await this.#blocksOfOthers()) needed.add(cid);
+    return needed;
+  }
+
+  /** Blocks of the kept tracks, or of those with this audio only. */
+  async #blocksOfOthers(trackHash?: string): Promise<string[]> {
+    const listed: string[] = [];
+    for (const other of [...this.#kept.values()]) {
+      if (trackHash !== undefined && other.trackHash !== trackHash) continue;
+      const plan = await this.#read(other.manifest);
+      listed.push(other.manifest, ...(plan?.blocks ?? []).map(({ cid }) => cid));
+    }
+    return listed;
+  }
+
+  /** Many tracks of one format begin with the same few bytes, own ones that came later among them. */
+  async #isSmallInit(plan: TrackPlan, cid: string): Promise<boolean> {
+    if (cid !== plan.track.init) return false;
+    const bytes = await this.#components.blocks.get(cid);
+    return bytes !== null && bytes.length <= MAX_SMALL_INIT_BYTES;
+  }
+
+  async #read(manifest: string): Promise<TrackPlan | null> {
+    const bytes = await this.#components.blocks.get(manifest);
+    if (bytes === null) return null;
+    try {
+      return this.#components.readManifest(bytes);
+    } catch {
+      return null;
+    }
+  }
+}
+
+function readEntry(row: unknown): Kept | null {
+  const { trackHash, manifest, order, slot, bytes, found } = (row ?? {}) as Record<string, unknown>;
+  if (typeof trackHash !== 'string' || typeof manifest !== 'string') return null;
+  const at = [order, slot].find((value) => Number.isSafeInteger(value)) as number | undefined;
+  return {
+    trackHash,
+    manifest,
+    order: at ?? 0,
+    bytes: Number.isSafeInteger(bytes) ? (bytes as number) : 0,
+    found: Array.isArray(found) ? found.filter((cid) => typeof cid === 'string') : [],
+  };
 }

@@ -1,6 +1,6 @@
 import type { ConsensusView, Effect, Indication, ScheduledTrack } from '../consensus/events.ts';
 import { MAX_OFFERS, MAX_REMEMBERED_TRACKS } from './bounds.ts';
-import { Fetcher } from './fetcher.ts';
+import { Fetcher, type FetchOrder } from './fetcher.ts';
 import { type ConsensusPort, Heart } from './heart.ts';
 import type { Journal } from './journal.ts';
 import { KeptTracks } from './kept-tracks.ts';
@@ -72,13 +72,15 @@ export class StarlingNode {
   readonly #random: () => number;
   readonly #decided = new Map<number, DecidedSlot>();
   readonly #lastSlot = new Map<string, number>();
-  readonly #plans = new Map<number, TrackPlan>();
+  /** Manifests that the fetcher brought, by slot. */
+  readonly #arrived = new Map<number, { manifest: string; plan: TrackPlan }>();
   readonly #ready = new Set<number>();
   readonly #changeHandlers = new Set<() => void>();
   #fetchedTracks = 0;
   #fallbacks = 0;
   #playing: PlayingReport | null = null;
   #running = false;
+  #offersAreStale = false;
 
   constructor(components: NodeComponents, init: NodeInit) {
     this.#components = components;
@@ -101,8 +103,8 @@ export class StarlingNode {
       blocks,
       readManifest,
       stationNowMs: () => this.stationNowMs(),
-      onManifest: (slot, plan) => this.#manifestArrived(slot, plan),
-      onDone: (slot, ok) => this.#fetched(slot, ok),
+      onManifest: (order, plan) => this.#manifestArrived(order, plan),
+      onDone: (order, ok) => this.#fetched(order, ok),
       log,
     });
     this.#heart = this.#createHeart();
@@ -169,7 +171,7 @@ export class StarlingNode {
 
   /** What is known of a slot's track beyond the log: tags and cover, once its manifest is here. */
   planOf(slot: number): TrackPlan | null {
-    return this.#plans.get(slot) ?? this.#programme.get(slot)?.plan ?? null;
+    return this.#arrived.get(slot)?.plan ?? this.#programme.get(slot)?.plan ?? null;
   }
 
   /** All blocks of a slot's track are here. */
@@ -197,6 +199,11 @@ export class StarlingNode {
   /** What fills a hole in the programme: an own track, null without music. */
   filler(): PlayableTrack | null {
     return this.#programme.filler();
+  }
+
+  /** Drops the track of others that was used longest ago, for a card that is full. False when none can go. */
+  makeRoom(): Promise<boolean> {
+    return this.#kept.makeRoom();
   }
 
   clockStatus(): ReturnType<ClockFilter['status']> {
@@ -229,15 +236,32 @@ export class StarlingNode {
       writeJournal: (entries) => journal.write(entries),
       stationNowMs: () => this.stationNowMs(),
       monoMs,
-      onFetch: (effect) => this.#fetcher.fetch(toOrder(effect)),
-      onCancelFetch: (effect) => this.#fetcher.cancel(effect.slot, effect.manifest),
+      onFetch: (effect) => this.#fetch(toOrder(effect)),
+      onCancelFetch: (effect) => this.#cancelFetch(effect),
       onSchedule: (effect) => this.#schedule(effect),
       onUnschedule: (effect) => this.#unschedule(effect.fromSlot),
       onSyncTime: (effect) => this.#timeKeeper.follow(effect.genesis, effect.peers),
       onIndication: (indication) => this.#indicate(indication),
-      onAdvanced: () => this.#changed(),
+      onAdvanced: () => this.#advanced(),
       log,
     });
+  }
+
+  #fetch(order: FetchOrder): void {
+    this.#forgetOther(order.slot, order.track.manifest);
+    this.#fetcher.fetch(order);
+  }
+
+  #cancelFetch({ slot, manifest }: EffectOf<'cancelFetch'>): void {
+    this.#fetcher.cancel(slot, manifest);
+    if (this.#arrived.get(slot)?.manifest === manifest) this.#forgetOther(slot, null);
+  }
+
+  /** What arrived for a slot that now has another track says nothing of this one. */
+  #forgetOther(slot: number, manifest: string | null): void {
+    if (this.#arrived.get(slot)?.manifest === manifest) return;
+    this.#arrived.delete(slot);
+    this.#ready.delete(slot);
   }
 
   #schedule(effect: EffectOf<'schedule'>): void {
@@ -254,25 +278,23 @@ export class StarlingNode {
   }
 
   #forget(isStale: (slot: number) => boolean): void {
-    for (const table of [this.#decided, this.#plans, this.#ready]) {
+    for (const table of [this.#decided, this.#arrived, this.#ready]) {
       for (const slot of [...table.keys()]) if (isStale(slot)) table.delete(slot);
     }
   }
 
-  #manifestArrived(slot: number, plan: TrackPlan): void {
-    this.#plans.set(slot, plan);
+  /** In the books before any of its blocks comes: what is given up half-way, or loses, must go again as well. */
+  async #manifestArrived({ slot, track }: FetchOrder, plan: TrackPlan): Promise<void> {
+    this.#arrived.set(slot, { manifest: track.manifest, plan });
     this.#programme.manifestArrived(slot, plan);
+    await this.#kept.keep(track.manifest, plan).catch((error) => {
+      this.#components.log.warn('a fetched track is not in the books', { slot, cause: String(error) });
+    });
   }
 
-  #fetched(slot: number, ok: boolean): void {
-    const decided = this.#decided.get(slot);
+  #fetched({ slot, track, final }: FetchOrder, ok: boolean): void {
     if (ok) this.#ready.add(slot);
-    if (ok && decided?.track != null && !this.#isOwn(slot)) {
-      this.#fetchedTracks += 1;
-      this.#kept.keep(decided.track.track_hash, decided.track.manifest, slot).catch((error) => {
-        this.#components.log.warn('a fetched track is not in the books', { slot, cause: String(error) });
-      });
-    }
+    if (ok && final && track.owners[0] !== this.#components.network.nodeId) this.#fetchedTracks += 1;
     this.#heart.dispatch({ type: 'fetched', slot, ok });
   }
 
@@ -321,7 +343,7 @@ export class StarlingNode {
     this.#forget((known) => known < slot - HISTORY_SLOTS);
     if (record.track !== null) this.#remember(record.track.track_hash, slot);
     this.#components.log.info('decided', { slot, track: record.track?.track_name, by: nodeId?.slice(-8), proposals });
-    this.#offerTracks();
+    this.#offersAreStale = true;
   }
 
   #remember(trackHash: string, slot: number): void {
@@ -344,6 +366,15 @@ export class StarlingNode {
     const { library } = this.#components;
     const offers = chooseOffers(library.tracks(), this.#lastSlot, this.#init, this.#random, MAX_OFFERS);
     this.#heart.dispatch({ type: 'library', offers, playlistHash: library.playlistHash() });
+  }
+
+  /** One look through a large library for a whole run of decided slots, as a box that catches up has them. */
+  #advanced(): void {
+    if (this.#offersAreStale) {
+      this.#offersAreStale = false;
+      this.#offerTracks();
+    }
+    this.#changed();
   }
 
   #changed(): void {

@@ -1,5 +1,6 @@
 import type { ScheduledTrack } from '../consensus/events.ts';
 import type { BlocksPort, Logger, OwnTrack, PlaybackPort, ReadManifest, TrackPlan } from './ports.ts';
+import { planOfTrack } from './track-plan.ts';
 
 export interface ProgrammeComponents {
   playback: PlaybackPort;
@@ -22,6 +23,8 @@ export interface ProgrammeSlot {
 
 /** Slots behind the newest one that are remembered: the queue of five, the one that plays, and some to look back on. */
 const KEPT_SLOTS = 16;
+/** Own tracks tried for a hole. */
+const OWN_ATTEMPTS = 3;
 
 /**
  * The bridge from the decided log to the player: a slot is handed over as soon as its manifest is here (segments may
@@ -53,18 +56,23 @@ export class Programme {
     durationMs: number;
   }): Promise<void> {
     const known = this.#slots.get(entry.slot);
-    const samePlan = known?.track != null && known.track.manifest === entry.track?.manifest ? known.plan : null;
-    const slot: ProgrammeSlot = { ...entry, plan: samePlan };
+    // Said again: what was chosen for it stays, own music too, or it would change while it plays.
+    const isSame = known !== undefined && known.track?.manifest === entry.track?.manifest;
+    const slot: ProgrammeSlot = { ...entry, plan: isSame && isPlanOf(entry, known.plan) ? known.plan : null };
     this.#slots.set(entry.slot, slot);
     this.#forgetBefore(entry.slot - KEPT_SLOTS);
-    slot.plan ??= entry.track === null ? await this.#ownPlan() : await this.#localPlan(entry.track.manifest);
+    if (slot.plan === null) {
+      const plan = entry.track === null ? await this.#ownPlan() : await this.#planOf(entry.track);
+      // The fetcher may have brought it meanwhile.
+      slot.plan ??= plan;
+    }
     this.#handOver(slot);
   }
 
   /** The fetcher has a slot's manifest. */
   manifestArrived(slot: number, plan: TrackPlan): void {
     const entry = this.#slots.get(slot);
-    if (entry?.track?.track_hash !== plan.track.trackHash || entry.plan !== null) return;
+    if (entry?.track == null || !isPlanOf(entry, plan) || entry.plan !== null) return;
     entry.plan = plan;
     this.#handOver(entry);
   }
@@ -84,32 +92,51 @@ export class Programme {
     return this.#filler?.track ?? null;
   }
 
-  /** The manifest of an own or fetched track, null when it is not here. */
-  async #localPlan(manifest: string): Promise<TrackPlan | null> {
-    const bytes = await this.#components.blocks.get(manifest);
-    if (bytes === null) return null;
+  /** The manifest of an own or fetched track, null when it is not here or is not of this track. */
+  async #planOf(track: { track_hash: string; duration_ms: number; manifest: string }): Promise<TrackPlan | null> {
+    const { blocks, readManifest, log } = this.#components;
+    const { manifest } = track;
     try {
-      return this.#components.readManifest(bytes);
+      const bytes = await blocks.get(manifest);
+      return bytes === null ? null : planOfTrack(track, bytes, readManifest);
     } catch (error) {
-      this.#components.log.warn('a manifest cannot be read', { manifest, cause: (error as Error).message });
+      log.warn('a manifest cannot be used', { manifest, cause: (error as Error).message });
       return null;
     }
   }
 
+  /** Of another one when the first has lost its manifest (a worn card). */
   async #ownPlan(): Promise<TrackPlan | null> {
     const own = this.#components.ownTracks();
-    const pick = own[Math.floor(this.#components.random() * own.length)];
-    return pick === undefined ? null : await this.#localPlan(pick.manifest);
+    for (let attempt = 0; attempt < OWN_ATTEMPTS; attempt++) {
+      const pick = own[Math.floor(this.#components.random() * own.length)];
+      if (pick === undefined) return null;
+      const { trackHash, durationMs, manifest } = pick;
+      const plan = await this.#planOf({ track_hash: trackHash, duration_ms: durationMs, manifest });
+      if (plan !== null) return plan;
+    }
+    return null;
   }
 
   #handOver(entry: ProgrammeSlot): void {
     // An await may lie between: the slot can have been replaced or dropped meanwhile.
     if (entry.plan === null || this.#slots.get(entry.slot) !== entry) return;
     const { slot, startMs, durationMs, plan } = entry;
-    this.#components.playback.schedule({ slot, startMs, durationMs, track: plan.track });
+    try {
+      this.#components.playback.schedule({ slot, startMs, durationMs, track: plan.track });
+    } catch (error) {
+      // Somebody's manifest may ask for what no player here can do: a hole then, which is filled.
+      this.#components.log.warn('the player refuses a slot', { slot, cause: (error as Error).message });
+    }
   }
 
   #forgetBefore(slot: number): void {
     for (const known of [...this.#slots.keys()]) if (known < slot) this.#slots.delete(known);
   }
+}
+
+/** Own music fits any slot. */
+function isPlanOf({ track }: Pick<ProgrammeSlot, 'track'>, plan: TrackPlan | null): boolean {
+  if (plan === null || track === null) return plan !== null;
+  return plan.track.trackHash === track.track_hash && plan.durationMs === track.duration_ms;
 }

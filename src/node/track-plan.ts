@@ -1,5 +1,37 @@
 import { MAX_BLOCK_BYTES } from './bounds.ts';
-import type { TrackPlan } from './ports.ts';
+import type { ReadManifest, TrackPlan } from './ports.ts';
+
+/** The manifest is here and says that this cannot be played: asking again would bring the same bytes. */
+export class UnplayableTrackError extends Error {
+  constructor(cause: string) {
+    super(cause);
+    this.name = 'UnplayableTrackError';
+  }
+}
+
+/**
+ * Reads the manifest of a track that the log names. It must be of that track and of that length: whoever lied would
+ * else make those who hold the manifest play something else than those who do not.
+ *
+ * @throws UnplayableTrackError
+ */
+export function planOfTrack(
+  track: { track_hash: string; duration_ms: number },
+  bytes: Uint8Array,
+  readManifest: ReadManifest,
+): TrackPlan {
+  let plan: TrackPlan;
+  try {
+    plan = readManifest(bytes);
+  } catch (error) {
+    throw new UnplayableTrackError((error as Error).message);
+  }
+  if (plan.track.trackHash !== track.track_hash) throw new UnplayableTrackError('the manifest is of another track');
+  if (plan.durationMs !== track.duration_ms) {
+    throw new UnplayableTrackError(`the manifest has ${plan.durationMs} ms, the proposal said ${track.duration_ms}`);
+  }
+  return plan;
+}
 
 /** The manifest as the library decodes it: the fields the node passes on (src/library/README.md explains them). */
 export interface DecodedManifest {

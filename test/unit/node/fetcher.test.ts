@@ -15,8 +15,12 @@ function setUp(nowMs = 0) {
     blocks,
     readManifest: readPlan,
     stationNowMs: () => now,
-    onManifest: (slot, arrived) => manifests.push({ slot, plan: arrived }),
-    onDone: (slot, ok) => done.push({ slot, ok }),
+    onManifest: ({ slot }, arrived) => {
+      manifests.push({ slot, plan: arrived });
+    },
+    onDone: ({ slot }, ok) => {
+      done.push({ slot, ok });
+    },
     log: quiet,
   });
   const until = async (count: number) => {
@@ -107,12 +111,12 @@ describe('Fetcher', () => {
   it('asks for few blocks at a time for a likely winner and for eight for a certain one', async () => {
     const likely = setUp();
     stock(likely.content.held, plan('a', 20));
-    likely.fetcher.fetch(order(7, 'a', { final: false }));
+    likely.fetcher.fetch(order(7, 'a', { final: false, track: scheduled('a', 120_000) }));
     await likely.until(1);
     expect(likely.content.mostOpen).toBe(2);
     const certain = setUp();
     stock(certain.content.held, plan('a', 20));
-    certain.fetcher.fetch(order(7, 'a'));
+    certain.fetcher.fetch(order(7, 'a', { track: scheduled('a', 120_000) }));
     await certain.until(1);
     expect(certain.content.mostOpen).toBe(8);
   });
@@ -124,6 +128,26 @@ describe('Fetcher', () => {
     await until(1);
     fetcher.fetch(order(7, 'a'));
     expect(await until(2)).toHaveLength(2);
+  });
+
+  it('says failed again when a likely winner that cannot be played becomes final', async () => {
+    const { content, fetcher, until } = setUp();
+    content.held.set('m-a', new Uint8Array([1, 2, 3]));
+    fetcher.fetch(order(7, 'a', { final: false }));
+    await until(1);
+    fetcher.fetch(order(7, 'a'));
+    expect(await until(2)).toEqual([
+      { slot: 7, ok: false },
+      { slot: 7, ok: false },
+    ]);
+  });
+
+  it('gives up at once on a manifest of another length than was proposed', async () => {
+    const { content, fetcher, until, manifests } = setUp();
+    stock(content.held, plan('a', 2));
+    fetcher.fetch(order(7, 'a'));
+    expect(await until(1)).toEqual([{ slot: 7, ok: false }]);
+    expect(manifests).toEqual([]);
   });
 
   it('begins with what sounds next when the track plays already', async () => {

@@ -5,7 +5,7 @@ import { Heart } from '../../../src/node/heart.ts';
 import type { NetworkPort } from '../../../src/node/ports.ts';
 import { quiet } from './fakes.ts';
 
-function setUp(answer: (event: ConsensusEvent) => Effect[]) {
+function setUp(answer: (event: ConsensusEvent) => Effect[], disk = { isFull: false }) {
   const did: string[] = [];
   const events: ConsensusEvent[] = [];
   const network = {
@@ -23,7 +23,10 @@ function setUp(answer: (event: ConsensusEvent) => Effect[]) {
       nextWakeMs: () => ({ nowMs: null, monoMs: null }),
     },
     network,
-    writeJournal: (entries) => did.push(`write ${entries.map((entry) => entry.key).join(',')}`),
+    writeJournal: (entries) => {
+      if (disk.isFull) throw new Error('database or disk is full');
+      did.push(`write ${entries.map((entry) => entry.key).join(',')}`);
+    },
     stationNowMs: () => 1_000.7,
     monoMs: () => 5.9,
     onFetch: () => {
@@ -54,6 +57,31 @@ describe('Heart', () => {
     heart.dispatch({ type: 'tick' });
     heart.stop();
     expect(did).toEqual(['write a,b', 'publish state']);
+  });
+
+  it('plays on with a full card, says nothing meanwhile, and writes everything when it can', () => {
+    const disk = { isFull: true };
+    const steps: Effect[][] = [
+      [
+        { type: 'persist', key: 'a', value: { v: 1 } },
+        { type: 'publish', topic: 'state', message },
+        { type: 'schedule' } as Effect,
+      ],
+      [{ type: 'publish', topic: 'state', message }],
+      [
+        { type: 'persist', key: 'b', value: null },
+        { type: 'publish', topic: 'state', message },
+      ],
+    ];
+    const { heart, did } = setUp(() => steps.shift() ?? [], disk);
+    heart.dispatch({ type: 'tick' });
+    heart.dispatch({ type: 'tick' });
+    expect(did).toEqual(['schedule']);
+    disk.isFull = false;
+    heart.dispatch({ type: 'tick' });
+    heart.stop();
+    expect(did).toEqual(['schedule', 'write a,b', 'publish state']);
+    expect(heart.faults).toBe(0);
   });
 
   it('gives whole milliseconds', () => {

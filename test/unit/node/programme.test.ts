@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { MAX_KEPT_TRACKS } from '../../../src/node/bounds.ts';
+import { MAX_KEPT_TRACKS, MIN_KEPT_TRACKS } from '../../../src/node/bounds.ts';
 import { KeptTracks } from '../../../src/node/kept-tracks.ts';
 import { createLogger } from '../../../src/node/logger.ts';
 import { chooseOffers, shuffler } from '../../../src/node/offers.ts';
@@ -7,7 +7,7 @@ import type { PlaybackPort } from '../../../src/node/ports.ts';
 import { Programme } from '../../../src/node/programme.ts';
 import { MemoryBlocks, MemoryPeers, own, plan, quiet, readPlan, stock } from './fakes.ts';
 
-function setUp(tracks: string[] = []) {
+function setUp(tracks: string[] = [], draws: number[] = []) {
   const blocks = new MemoryBlocks();
   const scheduled: string[] = [];
   for (const name of tracks) stock(blocks.held, plan(name));
@@ -15,15 +15,16 @@ function setUp(tracks: string[] = []) {
     schedule: (entry: { slot: number; track: { name: string } }) => scheduled.push(`${entry.slot} ${entry.track.name}`),
     unschedule: (fromSlot: number) => scheduled.push(`void from ${fromSlot}`),
   } as unknown as PlaybackPort;
+  const lots = [...draws];
   const programme = new Programme({
     playback,
     blocks,
     readManifest: readPlan,
-    ownTracks: () => tracks.map((name) => own(name)),
-    random: () => 0,
+    ownTracks: () => tracks.map((name) => own(name, 24_000)),
+    random: () => lots.shift() ?? 0,
     log: quiet,
   });
-  return { programme, scheduled };
+  return { programme, scheduled, blocks };
 }
 
 const track = (name: string) => ({
@@ -77,6 +78,37 @@ describe('Programme', () => {
     expect(scheduled).toEqual(['void from 1']);
   });
 
+  it('keeps what it chose for a slot that is said again', async () => {
+    const { programme, scheduled } = setUp(['a', 'b'], [0, 0.9]);
+    await programme.schedule({ slot: 1, track: null, startMs: 0, durationMs: 24_000 });
+    await programme.schedule({ slot: 1, track: null, startMs: 0, durationMs: 24_000 });
+    expect(scheduled).toEqual(['1 a', '1 a']);
+  });
+
+  it('plays no other own track because a stranger named its manifest', async () => {
+    const { programme, scheduled } = setUp(['a']);
+    const lie = { ...track('x'), manifest: 'm-a' };
+    await programme.schedule({ slot: 1, track: lie, startMs: 0, durationMs: 24_000 });
+    const shorter = { ...track('a'), duration_ms: 90_000 };
+    await programme.schedule({ slot: 2, track: shorter, startMs: 24_000, durationMs: 90_000 });
+    expect(scheduled).toEqual([]);
+  });
+
+  it('keeps a manifest that arrives while the store is still being asked', async () => {
+    const { programme } = setUp();
+    const pending = programme.schedule({ slot: 1, track: track('b'), startMs: 0, durationMs: 24_000 });
+    programme.manifestArrived(1, plan('b'));
+    await pending;
+    expect(programme.get(1)?.plan?.track.name).toBe('b');
+  });
+
+  it('takes another own track where the first has lost its manifest', async () => {
+    const { programme, blocks } = setUp(['a', 'b'], [0, 0.9]);
+    blocks.held.delete('m-a');
+    await programme.refreshFiller();
+    expect(programme.filler()?.name).toBe('b');
+  });
+
   it('fills a hole from own music, and has nothing without any', async () => {
     const full = setUp(['a']);
     await full.programme.refreshFiller();
@@ -108,8 +140,8 @@ describe('KeptTracks', () => {
   it('drops the tracks that were scheduled longest ago, blocks and all', async () => {
     const { kept, blocks, journal } = setUpKept();
     for (let slot = 0; slot < MAX_KEPT_TRACKS + 2; slot++) {
+      await kept.keep(`m-t${slot}`, plan(`t${slot}`));
       stock(blocks.held, plan(`t${slot}`));
-      await kept.keep(`sha256:t${slot}`, `m-t${slot}`, slot);
     }
     expect(kept.size).toBe(MAX_KEPT_TRACKS);
     expect(journal.size).toBe(MAX_KEPT_TRACKS);
@@ -122,9 +154,75 @@ describe('KeptTracks', () => {
     const { kept, blocks } = setUpKept(['t0']);
     for (let slot = 0; slot < MAX_KEPT_TRACKS + 3; slot++) {
       stock(blocks.held, plan(`t${slot}`));
-      await kept.keep(`sha256:t${slot}`, `m-t${slot}`, slot);
+      await kept.keep(`m-t${slot}`, plan(`t${slot}`));
     }
     expect(blocks.held.has('t0-0')).toBe(true);
+  });
+
+  it('keeps what is new in another log, whose slots begin at 0 again', async () => {
+    const { kept, blocks } = setUpKept();
+    const rows = Array.from({ length: MAX_KEPT_TRACKS }, (_, i) => {
+      stock(blocks.held, plan(`old${i}`));
+      const [trackHash, manifest] = [`sha256:old${i}`, `m-old${i}`];
+      return [`kept:${manifest}`, { v: 1 as const, trackHash, manifest, order: 5_000 + i, bytes: 40, found: [] }];
+    });
+    kept.restore(Object.fromEntries(rows));
+    await kept.keep('m-new', plan('new'));
+    stock(blocks.held, plan('new'));
+    await kept.keep('m-newer', plan('newer'));
+    expect(blocks.held.has('new-0')).toBe(true);
+    expect(blocks.held.has('old0-0')).toBe(false);
+  });
+
+  it('deletes no block that was here before, whatever a stranger’s manifest lists', async () => {
+    const { kept, blocks } = setUpKept(['mine']);
+    stock(blocks.held, plan('mine'));
+    const thief = plan('thief', 1);
+    thief.blocks = [...plan('mine').blocks, { cid: 'm-mine', bytes: 10 }, ...thief.blocks];
+    await kept.keep('m-thief', thief);
+    stock(blocks.held, thief);
+    for (let i = 0; i < MAX_KEPT_TRACKS; i++) await kept.keep(`m-t${i}`, plan(`t${i}`));
+    expect(blocks.held.has('thief-0')).toBe(false);
+    expect(blocks.held.has('mine-0')).toBe(true);
+    expect(blocks.held.has('m-mine')).toBe(true);
+  });
+
+  it('deletes no block that another kept track or an own cover needs', async () => {
+    const { kept, blocks } = setUpKept(['mine']);
+    const album = (name: string) => {
+      const value = plan(name);
+      value.blocks = [...value.blocks, { cid: 'cover', bytes: 10 }];
+      return value;
+    };
+    await kept.keep('m-one', album('one'));
+    stock(blocks.held, album('one'));
+    for (let i = 0; i < MAX_KEPT_TRACKS - 1; i++) await kept.keep(`m-t${i}`, plan(`t${i}`));
+    await kept.keep('m-two', album('two'));
+    stock(blocks.held, album('two'));
+    expect(blocks.held.has('one-0')).toBe(false);
+    expect(blocks.held.has('cover')).toBe(true);
+  });
+
+  it('drops by bytes as well, and makes room on a full card but for what is about to play', async () => {
+    const { kept } = setUpKept();
+    const heavy = (name: string) => {
+      const value = plan(name, 1);
+      value.blocks = [{ cid: `${name}-0`, bytes: 2 ** 29 }];
+      return value;
+    };
+    for (let i = 0; i < 12; i++) await kept.keep(`m-h${i}`, heavy(`h${i}`));
+    expect(kept.size).toBe(MIN_KEPT_TRACKS);
+    expect(await kept.makeRoom()).toBe(false);
+    await kept.keep('m-light', plan('light'));
+    const more = setUpKept();
+    for (let i = 0; i < MIN_KEPT_TRACKS + 1; i++) await more.kept.keep(`m-t${i}`, plan(`t${i}`));
+    expect([await more.kept.makeRoom(), await more.kept.makeRoom()]).toEqual([true, false]);
+  });
+
+  it('passes over rows that are damaged', async () => {
+    const { kept } = setUpKept();
+    kept.restore({ 'kept:a': null, 'kept:b': 5, 'kept:c': { v: 1, manifest: 7 } } as never);
+    expect(kept.size).toBe(0);
   });
 
   it('comes back from the journal', async () => {
