@@ -3,7 +3,7 @@
  * signal. The only file that knows every room.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, statfsSync } from 'node:fs';
 import { homedir, hostname } from 'node:os';
 import { join } from 'node:path';
 import { CID } from 'multiformats/cid';
@@ -15,19 +15,24 @@ import {
   createLibrary,
   decodeManifest,
   makeDemoLibrary,
+  StoreFullError,
 } from './library/index.ts';
 import { createNetwork } from './network/index.ts';
 import { writeFileAtomically } from './node/atomic-file.ts';
+import { ROOM_FOR_OTHERS_BYTES, ROOM_FOR_OTHERS_SHARE } from './node/bounds.ts';
 import { createCrypto } from './node/crypto.ts';
+import { setAsideIfDamaged } from './node/damaged-file.ts';
 import { loadIdentity } from './node/identity.ts';
 import { Journal } from './node/journal.ts';
 import { rememberedPort, rememberPort } from './node/listen-port.ts';
 import { createLogger, type LineLogger } from './node/logger.ts';
 import { chooseSources, type MusicSources } from './node/music-sources.ts';
+import { MusicWatch } from './node/music-watch.ts';
 import { StarlingNode } from './node/node.ts';
 import type { BlocksPort, ReadManifest } from './node/ports.ts';
 import { showProgress } from './node/progress.ts';
 import { projectRoot } from './node/project-root.ts';
+import { withRoom } from './node/room-maker.ts';
 import { EXIT_WRONG_SETTINGS, loadSettings, packageVersion, type Settings } from './node/settings.ts';
 import { buildSnapshot } from './node/snapshot.ts';
 import { toTrackPlan } from './node/track-plan.ts';
@@ -39,6 +44,10 @@ const RUN_FILE = 'run.json';
 const EXIT_FAILED = 1;
 /** A stop that hangs must not keep a box from restarting; systemd would wait 90 s. */
 const STOP_LIMIT_MS = 10_000;
+/** What the library and the network keep beside the journal. All of it can be made again. */
+const REMAKABLE_FILES = ['library.db', 'network.db'];
+/** Stays free on the card for the system and the journal, whoever writes blocks. */
+const MIN_FREE_BYTES = 64 * 2 ** 20;
 /** The library that a box makes itself when there is no music; long enough for the default rules. */
 const DEMO_LIBRARY = { seed: 0, count: 12, minSeconds: 24, maxSeconds: 40 };
 
@@ -55,6 +64,8 @@ interface House {
   crypto: ReturnType<typeof createCrypto>;
   stationId: string;
   store: ReturnType<typeof createContentStore>;
+  /** The same blocks; writing stops earlier, so that the flock's music finds room. */
+  libraryStore: ReturnType<typeof createContentStore>;
   datastore: ReturnType<typeof createDatastore>;
   blocks: BlocksPort;
   node: StarlingNode | null;
@@ -72,8 +83,10 @@ async function main(): Promise<void> {
     return;
   }
   const log = createLogger(loaded.settings.log, (line) => process.stdout.write(`${line}\n`));
-  const stop = await run(loaded.settings, log);
-  stopOnSignal(stop, log);
+  surviveAccidents(log);
+  const running = run(loaded.settings, log);
+  stopOnSignal(async () => (await running)(), log);
+  await running;
 }
 
 /** Starts a starling. @returns the way to stop it */
@@ -82,7 +95,7 @@ async function run(settings: Settings, log: LineLogger): Promise<() => Promise<v
   const network = composeNetwork(house, await listenAddresses(settings));
   const mounts = createMounts({ log });
   await mounts.start().catch((error) => log.warn('sticks cannot be watched', { cause: (error as Error).message }));
-  const chooseMusic = () =>
+  const choose = () =>
     chooseSources(
       {
         sticks: () => mounts.sticks(),
@@ -93,26 +106,25 @@ async function run(settings: Settings, log: LineLogger): Promise<() => Promise<v
       settings.music,
       settings.dataDir,
     );
-  let sources = await chooseMusic();
+  const music = new MusicWatch({ choose, use: (directories) => library.setSources(directories), log });
+  const stopMounts = mounts.onChanged(() => void music.changed());
+  const { directories } = await music.start();
   const library = createLibrary(
-    { store: house.store, pinner: network.content, log },
-    { sources: sources.directories, dataDir: settings.dataDir },
+    { store: house.libraryStore, pinner: network.content, log },
+    { sources: directories, dataDir: settings.dataDir },
   );
   const node = composeNode(house, network, library);
   const host = createHost();
   await host.start();
-  const web = await startWeb(house, { node, network, library, host, sources: () => sources });
+  const web = await startWeb(house, { node, network, library, host, sources: () => music.sources });
   await node.start();
   const stopProgress = showProgress(() => library.status(), process.stdout, log);
-  const stopMounts = mounts.onChanged(async () => {
-    sources = await chooseMusic();
-    await library.setSources(sources.directories);
-  });
   tellWhereToFind(house, network, web.port);
   return async () => {
     rmSync(join(settings.dataDir, RUN_FILE), { force: true });
     stopProgress();
     stopMounts();
+    music.stop();
     await Promise.all([web.stop(), mounts.stop(), host.stop()]);
     await node.stop();
     house.datastore.close();
@@ -126,10 +138,18 @@ async function openHouse(settings: Settings, log: LineLogger): Promise<House> {
   // First of all: the journal keeps a second process out of this data directory.
   const journal = new Journal(dataDir);
   const identity = loadIdentity(dataDir);
-  const store = createContentStore({ dir: join(dataDir, 'blocks') });
-  const datastore = createDatastore({ path: join(dataDir, 'network.db') });
+  // Its run file is still there: the process before did not end by itself.
+  const endedBadly = existsSync(join(dataDir, RUN_FILE));
+  for (const file of REMAKABLE_FILES) {
+    const aside = setAsideIfDamaged(join(dataDir, file), endedBadly);
+    if (aside !== null) log.error('a damaged file was moved aside and is made anew', { file: aside });
+  }
+  const dir = join(dataDir, 'blocks');
+  const store = createContentStore({ dir, minFreeBytes: MIN_FREE_BYTES });
+  const libraryStore = createContentStore({ dir, minFreeBytes: MIN_FREE_BYTES + roomForOthers(dataDir) });
   await store.start();
-  datastore.open();
+  await libraryStore.start();
+  const datastore = openDatastore(dataDir, log);
   return {
     settings,
     log,
@@ -139,6 +159,7 @@ async function openHouse(settings: Settings, log: LineLogger): Promise<House> {
     crypto: createCrypto(identity),
     stationId: stationId(settings.station, settings.stationKey),
     store,
+    libraryStore,
     datastore,
     blocks: {
       get: async (cid) => await store.getBytes(CID.parse(cid)),
@@ -147,6 +168,25 @@ async function openHouse(settings: Settings, log: LineLogger): Promise<House> {
     },
     node: null,
   };
+}
+
+/** Pins and addresses of peers; in memory when the card cannot hold them (full), since they can be made again. */
+function openDatastore(dataDir: string, log: LineLogger): ReturnType<typeof createDatastore> {
+  const datastore = createDatastore({ path: join(dataDir, 'network.db') });
+  try {
+    datastore.open();
+    return datastore;
+  } catch (error) {
+    log.error('what the network remembers cannot be kept on this card', { cause: (error as Error).message });
+    const inMemory = createDatastore({ path: ':memory:' });
+    inMemory.open();
+    return inMemory;
+  }
+}
+
+function roomForOthers(dataDir: string): number {
+  const { blocks, bsize } = statfsSync(dataDir);
+  return Math.min(ROOM_FOR_OTHERS_BYTES, Math.floor(blocks * bsize * ROOM_FOR_OTHERS_SHARE));
 }
 
 function stationNowMs(house: House): number {
@@ -163,7 +203,11 @@ function composeNetwork(house: House, listen: string[]) {
   const { settings, store, datastore, crypto, log } = house;
   return createNetwork(
     {
-      blockstore: store,
+      blockstore: withRoom(
+        store,
+        async () => (await house.node?.makeRoom()) ?? false,
+        (error) => error instanceof StoreFullError,
+      ),
       datastore,
       verify: crypto.verify,
       log,
@@ -300,16 +344,30 @@ function snapshotOf(house: House, shown: Shown, webCounters: Record<string, numb
 function tellWhereToFind(house: House, network: ReturnType<typeof createNetwork>, port: number): void {
   const { settings, crypto, log } = house;
   const run = { version: 1, pid: process.pid, http_port: port, addresses: network.addresses(), node_id: crypto.nodeId };
-  writeFileAtomically(join(settings.dataDir, RUN_FILE), `${JSON.stringify(run, null, 2)}\n`);
-  if (settings.source.listen === 'default') rememberPort(settings.dataDir, network.addresses());
+  try {
+    writeFileAtomically(join(settings.dataDir, RUN_FILE), `${JSON.stringify(run, null, 2)}\n`);
+    if (settings.source.listen === 'default') rememberPort(settings.dataDir, network.addresses());
+  } catch (error) {
+    // A full card: others find this box all the same.
+    log.warn('where to find this box could not be written down', { cause: (error as Error).message });
+  }
   log.info(`${settings.name} is tuned to "${settings.station}": http://${hostname()}:${port}/`, {
     node: crypto.nodeId,
+  });
+}
+
+/** A radio does not end because nobody reads its log any more, or because something that nobody waits for failed. */
+function surviveAccidents(log: LineLogger): void {
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+  process.on('unhandledRejection', (cause) => {
+    log.error('something failed unnoticed', { cause: cause instanceof Error ? cause.stack : String(cause) });
   });
 }
 
 function stopOnSignal(stop: () => Promise<void>, log: LineLogger): void {
   let stopping = false;
   const onSignal = (signal: NodeJS.Signals) => {
+    // npm and the terminal each send one for the same wish.
     if (stopping) return;
     stopping = true;
     log.info('stopping', { signal });
@@ -322,13 +380,15 @@ function stopOnSignal(stop: () => Promise<void>, log: LineLogger): void {
       },
     );
   };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
 }
 
 main().catch((error: Error) => {
   // What a person can mend has a message that says how; anything else is a fault and shows where.
-  const known = error.name !== 'Error' && !(error instanceof TypeError) && !(error instanceof RangeError);
+  const { code } = error as NodeJS.ErrnoException;
+  const isOfTheMachine = code === 'ERR_SQLITE_ERROR' || /^E[A-Z]+$/.test(code ?? '');
+  const isFault = error.name === 'Error' || error instanceof TypeError || error instanceof RangeError;
+  const known = isOfTheMachine || !isFault;
   process.stderr.write(`starling: ${known ? error.message : error.stack}\n`);
   process.exit(EXIT_FAILED);
 });

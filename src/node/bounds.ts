@@ -14,6 +14,9 @@ export const MAX_KEPT_BYTES = 2 * 2 ** 30;
 export const MIN_KEPT_TRACKS = 8;
 /** The head of a format's segments, shared by many tracks, takes about a kilobyte; such a one is not worth deleting. */
 export const MAX_SMALL_INIT_BYTES = 4_096;
+/** Room on the card that the own library leaves to the music of others, and the share of a small card. */
+export const ROOM_FOR_OTHERS_BYTES = 512 * 2 ** 20;
+export const ROOM_FOR_OTHERS_SHARE = 1 / 8;
 /** Lines kept for the page and the diagnostics. */
 export const MAX_LOG_LINES = 500;
 /** Requests of the catch-up stream that wait for step's answer at a time. */

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { decode, encode } from '@ipld/dag-cbor';
 import type { Persisted } from '../consensus/events.ts';
+import { isDamage, setAside } from './damaged-file.ts';
 
 const JOURNAL_FILE = 'journal.db';
 const SCHEMA_VERSION = 1;
@@ -39,21 +40,42 @@ export class Journal {
   readonly #database: DatabaseSync;
   readonly #put: StatementSync;
   readonly #remove: StatementSync;
+  #damage: string[] = [];
 
   /** @throws DataDirectoryInUseError, JournalVersionError */
   constructor(dataDir: string) {
     mkdirSync(dataDir, { recursive: true, mode: 0o700 });
     const path = join(dataDir, JOURNAL_FILE);
-    this.#database = openExclusively(path, dataDir);
+    this.#database = this.#open(path, dataDir);
     this.#put = this.#database.prepare('INSERT OR REPLACE INTO entries(key, value) VALUES (?, ?)');
     this.#remove = this.#database.prepare('DELETE FROM entries WHERE key = ?');
   }
 
-  /** Everything kept so far. */
+  /** What was found damaged and left out, for people: the file as a whole, or rows of it. */
+  get damage(): readonly string[] {
+    return this.#damage;
+  }
+
+  /** A box whose journal is lost has lost its log, which the flock has, and what it signed: better than no start. */
+  #open(path: string, dataDir: string): DatabaseSync {
+    try {
+      return openExclusively(path, dataDir);
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      this.#damage.push(`${path} is damaged and was moved to ${setAside(path)}`);
+      return openExclusively(path, dataDir);
+    }
+  }
+
+  /** Everything kept so far. A row that cannot be read is left out. */
   read(): Record<string, Persisted> {
     const restored: Record<string, Persisted> = {};
     for (const row of this.#database.prepare('SELECT key, value FROM entries').iterate()) {
-      restored[row.key as string] = decode(row.value as Uint8Array) as Persisted;
+      try {
+        restored[row.key as string] = decode(row.value as Uint8Array) as Persisted;
+      } catch {
+        this.#damage.push(`the row ${String(row.key).slice(0, 80)} cannot be read`);
+      }
     }
     return restored;
   }
@@ -68,7 +90,8 @@ export class Journal {
       }
       this.#database.exec('COMMIT');
     } catch (error) {
-      this.#database.exec('ROLLBACK');
+      // SQLite may have rolled back by itself (a full card).
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
       throw error;
     }
   }
@@ -87,7 +110,9 @@ function openExclusively(path: string, dataDir: string): DatabaseSync {
     );
     const version = Number(database.prepare('PRAGMA user_version').get()?.user_version ?? 0);
     if (version > SCHEMA_VERSION) throw new JournalVersionError(path, version);
-    database.exec(`PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`);
+    // Written once only: a full card takes no writes, and the box must start.
+    if (version < SCHEMA_VERSION) database.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
+    database.exec('COMMIT');
     return database;
   } catch (error) {
     database.close();

@@ -40,7 +40,10 @@ export async function chooseSources(
   if (folder !== null && holdsAnything(folder)) return { kind: 'musicFolder', directories: [folder] };
   const demo = join(dataDir, 'demo-music');
   components.log.info('no stick and no music folder: playing a few pieces made here', { folder: demo });
-  await components.makeDemoLibrary(demo);
+  // Without them it still plays what the flock plays.
+  await components.makeDemoLibrary(demo).catch((error) => {
+    components.log.warn('no pieces could be made here', { cause: (error as Error).message });
+  });
   return { kind: 'demo', directories: [demo] };
 }
 

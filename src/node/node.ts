@@ -123,8 +123,9 @@ export class StarlingNode {
   async start(): Promise<void> {
     if (this.#running) return;
     this.#running = true;
-    const { network, library, playback, journal } = this.#components;
+    const { network, library, playback, journal, log } = this.#components;
     const restored = journal.read();
+    for (const cause of journal.damage) log.error('the journal was damaged', { cause });
     this.#kept.restore(restored);
     const forConsensus = Object.fromEntries(Object.entries(restored).filter(([key]) => !KeptTracks.owns(key)));
     network.onMessage((message, from) => this.#heart.receive(message, from));
@@ -137,7 +138,10 @@ export class StarlingNode {
     await network.start();
     await playback.start();
     this.#heart.start(forConsensus, this.#components.randomBytes(32));
-    await library.start();
+    await library.start().catch((error) => {
+      // The flock's music plays all the same.
+      log.error('own music cannot be read', { cause: (error as Error).message });
+    });
     this.#libraryChanged();
   }
 

@@ -43,6 +43,29 @@ describe('Journal', () => {
     journal.close();
   });
 
+  it('passes over a row that cannot be read, and tells it', () => {
+    const journal = new Journal(directory);
+    journal.write([{ key: 'a', value: { v: 1 } }]);
+    journal.close();
+    const database = new DatabaseSync(join(directory, 'journal.db'));
+    database.exec("INSERT INTO entries(key, value) VALUES ('b', x'ff00ff')");
+    database.close();
+    const again = new Journal(directory);
+    expect(again.read()).toEqual({ a: { v: 1 } });
+    expect(again.damage).toHaveLength(1);
+    again.close();
+  });
+
+  it('moves a file aside that is no journal, and begins anew', () => {
+    writeFileSync(join(directory, 'journal.db'), 'no database at all'.repeat(500));
+    const journal = new Journal(directory);
+    journal.write([{ key: 'a', value: { v: 1 } }]);
+    expect(journal.read()).toEqual({ a: { v: 1 } });
+    expect(journal.damage).toHaveLength(1);
+    expect(statSync(join(directory, 'journal.db.damaged')).size).toBe(9_000);
+    journal.close();
+  });
+
   it('names the data directory when another process holds it', async () => {
     const script = `const { Journal } = await import(${JSON.stringify(SOURCE)}); new Journal(${JSON.stringify(directory)}); console.log('held'); setInterval(() => {}, 1000);`;
     const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
