@@ -95,9 +95,11 @@ export class TimeKeeper {
   #begin(): void {
     const round = new AbortController();
     this.#round = round;
-    this.#run(round.signal).catch((error) =>
-      this.#components.log.warn('time exchange ended', { cause: String(error) }),
-    );
+    this.#run(round.signal).catch((error) => {
+      this.#components.log.warn('time exchange ended', { cause: String(error) });
+      // The next word about peers begins it again.
+      if (this.#round === round) this.#round = null;
+    });
   }
 
   async #run(signal: AbortSignal): Promise<void> {
