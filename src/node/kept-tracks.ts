@@ -63,7 +63,8 @@ export class KeptTracks {
     return this.#inTurn(async () => {
       if (this.#isOwn(plan.track.trackHash)) return;
       const known = this.#kept.get(manifest);
-      if (known !== undefined && known.order === this.#order) return;
+      // Young enough: each write waits for the disk, and a fetch that is tried again comes by here every time.
+      if (known !== undefined && known.order > this.#order - MIN_KEPT_TRACKS / 2) return;
       const { trackHash } = plan.track;
       const bytes = plan.blocks.reduce((sum, block) => sum + block.bytes, 0);
       const found = known?.found ?? (await this.#alreadyHere(plan));
