@@ -13,7 +13,7 @@ export const flags = {
 const PLOT = join(import.meta.dirname, '../../src/consensus/traffic.svg');
 const SLOTS = 8;
 const SLOTS_OF_LARGE = 3;
-const LARGE = 500;
+const LARGE = 150;
 /** The model's usual track: what a slot costs grows with its length, for STATE speaks every 5 s. */
 const TRACK_MS = [200_000, 240_000] as const;
 const SLOT_S = 220;
