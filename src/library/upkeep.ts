@@ -116,7 +116,10 @@ export class Upkeep {
     return true;
   }
 
-  /** Unpins a track and deletes its blocks, but for those that another track needs. */
+  /**
+   * Unpins a track and deletes its blocks, but for those that another track needs. The init part stays: all tracks of
+   * one format and rate share it, and it has a few hundred bytes.
+   */
   async #drop(manifest: string): Promise<void> {
     const { store, pinner, index, log } = this.#components;
     try {
@@ -128,7 +131,7 @@ export class Upkeep {
           const other = await this.#read(sibling);
           if (other !== null) for (const cid of blocksOf(other)) needed.add(cid.toString());
         }
-        for (const cid of blocksOf(track)) {
+        for (const cid of blocksOf({ ...track, init: null })) {
           const text = cid.toString();
           const shared = needed.has(text) || index.coverIsShared(text, manifest);
           if (!shared) await store.delete(cid);
