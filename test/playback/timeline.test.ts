@@ -27,6 +27,9 @@ beforeAll(async () => {
   whole = { mp3: await decode(store, mp3.track, 0), flac: await decode(store, flac.track, 0) };
 });
 
+/** In real time a decoder is seconds ahead of what is heard; this long is enough for it to be done. */
+const DECODER_PAUSE_MS = 400;
+
 /** Drives a timeline faster than time: waits for what can come, not for what is missing. */
 class Stage {
   readonly log = keptLog();
@@ -34,6 +37,7 @@ class Stage {
   readonly timeline: Timeline;
   position = START;
   readonly filled: boolean;
+  #starving = false;
 
   constructor(filler: PlayableTrack | null = null) {
     this.filled = filler !== null;
@@ -63,9 +67,18 @@ class Stage {
     for (let pauses = 0; pauses < MAX_PAUSES; pauses++) {
       // The timeline's time is the programme's own, however fast this runs.
       this.timeline.prepare(this.position, this.position / 48);
+      await this.#settled();
       if (this.#isSupplied(this.position) && this.#isSupplied(this.position + STEP_FRAMES)) return;
       await sleep(2);
     }
+  }
+
+  /** A missing segment is known as soon as it is asked for; what came before it may still be in the decoder then. */
+  async #settled(): Promise<void> {
+    const { frames, starved } = this.timeline.supply(this.position);
+    const starving = starved || this.timeline.supply(this.position + frames).starved;
+    if (starving && !this.#starving) await sleep(DECODER_PAUSE_MS);
+    this.#starving = starving;
   }
 
   /** All that can come for a place is there: the track, or else the filler. */
