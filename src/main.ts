@@ -313,6 +313,8 @@ async function startWeb(house: House, shown: Shown): Promise<{ port: number; sto
 }
 
 const STARTED_MONO_MS = monoMs();
+/** Read once: a snapshot is made several times a second while a page is open. */
+const VERSION = packageVersion();
 
 function snapshotOf(house: House, shown: Shown, webCounters: Record<string, number>) {
   const { settings, crypto } = house;
@@ -320,7 +322,7 @@ function snapshotOf(house: House, shown: Shown, webCounters: Record<string, numb
   return buildSnapshot({
     node,
     nodeId: crypto.nodeId,
-    version: packageVersion(),
+    version: VERSION,
     name: settings.name,
     station: { name: settings.station, closed: settings.stationKey !== null },
     output: settings.output,
