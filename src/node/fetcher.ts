@@ -84,6 +84,12 @@ export class Fetcher {
     for (const slot of [...this.#tasks.keys()]) if (isStale(slot)) this.#drop(slot);
   }
 
+  /** Something is on its way. */
+  get isBusy(): boolean {
+    for (const task of this.#tasks.values()) if (task.ok === null) return true;
+    return false;
+  }
+
   stop(): void {
     for (const slot of [...this.#tasks.keys()]) this.#drop(slot);
   }

@@ -27,6 +27,7 @@ export interface HeartComponents {
   monoMs(): number;
   onFetch(effect: EffectOf<'fetch'>): void;
   onCancelFetch(effect: EffectOf<'cancelFetch'>): void;
+  onKeep(effect: EffectOf<'keep'>): void;
   onSchedule(effect: EffectOf<'schedule'>): void;
   onUnschedule(effect: EffectOf<'unschedule'>): void;
   onSyncTime(effect: EffectOf<'syncTime'>): void;
@@ -175,6 +176,9 @@ export class Heart {
         return;
       case 'cancelFetch':
         components.onCancelFetch(effect);
+        return;
+      case 'keep':
+        components.onKeep(effect);
         return;
       case 'schedule':
         components.onSchedule(effect);

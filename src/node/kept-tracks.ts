@@ -26,13 +26,15 @@ export interface KeptTracksComponents {
 
 /**
  * The tracks of others that this box holds. A card is not endless: of those, the ones used last stay (they serve the
- * fallback rule and late neighbours), older ones are unpinned and their blocks deleted. What belongs to own tracks, or
+ * fallback rule and late neighbours), and those reserved for others; older ones are unpinned and their blocks deleted. What belongs to own tracks, or
  * to other kept ones, never is, whatever a stranger's manifest lists.
  */
 export class KeptTracks {
   readonly #components: KeptTracksComponents;
   readonly #kept = new Map<string, Kept>();
   #order = 0;
+  /** Manifests that are kept for others to have, by the station's rule. */
+  #reserved: ReadonlySet<string> = new Set();
   /** One change of the books at a time: looking for blocks takes a while. */
   #working: Promise<unknown> = Promise.resolve();
 
@@ -64,7 +66,7 @@ export class KeptTracks {
       if (this.#isOwn(plan.track.trackHash)) return;
       const known = this.#kept.get(manifest);
       // Young enough: each write waits for the disk, and a fetch that is tried again comes by here every time.
-      if (known !== undefined && known.order > this.#order - MIN_KEPT_TRACKS / 2) return;
+      if (known !== undefined && known.order > Math.max(0, this.#order - MIN_KEPT_TRACKS / 2)) return;
       const { trackHash } = plan.track;
       const bytes = plan.blocks.reduce((sum, block) => sum + block.bytes, 0);
       const found = known?.found ?? (await this.#alreadyHere(plan));
@@ -73,6 +75,30 @@ export class KeptTracks {
       this.#kept.set(manifest, entry);
       this.#components.write([{ key: KEY_PREFIX + manifest, value: { v: 1, ...entry } }]);
       while (this.#isOverBound()) await this.#dropOldest();
+    });
+  }
+
+  /** Tracks that are kept for others: they go after all that nobody asked to keep, instead of those named before. */
+  reserve(manifests: readonly string[]): void {
+    this.#reserved = new Set(manifests);
+  }
+
+  /**
+   * A reserved track is about to come here. It does not count as used: what plays here must not make way for it.
+   *
+   * @returns false when there is no room for it, or it is an own one
+   */
+  enterReserved(manifest: string, plan: TrackPlan): Promise<boolean> {
+    return this.#inTurn(async () => {
+      if (this.#isOwn(plan.track.trackHash) || !this.#reserved.has(manifest)) return false;
+      if (this.#kept.has(manifest)) return true;
+      const bytes = plan.blocks.reduce((sum, block) => sum + block.bytes, 0);
+      const found = await this.#alreadyHere(plan);
+      const entry: Kept = { trackHash: plan.track.trackHash, manifest, order: 0, bytes, found };
+      this.#kept.set(manifest, entry);
+      this.#components.write([{ key: KEY_PREFIX + manifest, value: { v: 1, ...entry } }]);
+      while (this.#isOverBound()) await this.#dropOldest();
+      return this.#kept.has(manifest);
     });
   }
 
@@ -107,13 +133,21 @@ export class KeptTracks {
   }
 
   async #dropOldest(): Promise<boolean> {
-    const [oldest] = [...this.#kept.values()].sort((a, b) => a.order - b.order);
+    const [oldest] = this.#inOrderOfLeaving();
     if (oldest === undefined) return false;
     this.#kept.delete(oldest.manifest);
     // The blocks first: a power cut in between leaves a row too many, which the next turn takes, not blocks too many.
     if (!this.#isOwn(oldest.trackHash)) await this.#drop(oldest);
     this.#components.write([{ key: KEY_PREFIX + oldest.manifest, value: null }]);
     return true;
+  }
+
+  /** What nobody needs first, then what is kept for others, and last what was used last (it plays, or is about to). */
+  #inOrderOfLeaving(): Kept[] {
+    const byUse = [...this.#kept.values()].sort((a, b) => a.order - b.order);
+    const used = new Set(byUse.slice(-MIN_KEPT_TRACKS).filter((entry) => entry.order > 0));
+    const rank = (entry: Kept): number => (used.has(entry) ? 2 : this.#reserved.has(entry.manifest) ? 1 : 0);
+    return byUse.sort((a, b) => rank(a) - rank(b));
   }
 
   #isOwn(trackHash: string): boolean {

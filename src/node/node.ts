@@ -1,5 +1,6 @@
 import type { ConsensusView, Effect, Indication, ScheduledTrack } from '../consensus/events.ts';
 import { MAX_OFFERS, MAX_REMEMBERED_TRACKS } from './bounds.ts';
+import { CrossSeeder } from './cross-seeder.ts';
 import { Fetcher, type FetchOrder } from './fetcher.ts';
 import { type ConsensusPort, Heart } from './heart.ts';
 import type { Journal } from './journal.ts';
@@ -68,6 +69,7 @@ export class StarlingNode {
   readonly #fetcher: Fetcher;
   readonly #programme: Programme;
   readonly #kept: KeptTracks;
+  readonly #crossSeeder: CrossSeeder;
   readonly #timeKeeper: TimeKeeper;
   readonly #random: () => number;
   readonly #decided = new Map<number, DecidedSlot>();
@@ -105,6 +107,15 @@ export class StarlingNode {
       stationNowMs: () => this.stationNowMs(),
       onManifest: (order, plan) => this.#manifestArrived(order, plan),
       onDone: (order, ok) => this.#fetched(order, ok),
+      log,
+    });
+    this.#crossSeeder = new CrossSeeder({
+      content: network.content,
+      blocks,
+      readManifest,
+      isBusy: () => this.#fetcher.isBusy,
+      reserve: (manifests) => this.#kept.reserve(manifests),
+      enter: (manifest, plan) => this.#kept.enterReserved(manifest, plan),
       log,
     });
     this.#heart = this.#createHeart();
@@ -152,6 +163,7 @@ export class StarlingNode {
     this.#heart.stop();
     this.#timeKeeper.stop();
     this.#fetcher.stop();
+    this.#crossSeeder.stop();
     await playback.stop();
     await library.stop();
     await network.stop();
@@ -242,6 +254,7 @@ export class StarlingNode {
       monoMs,
       onFetch: (effect) => this.#fetch(toOrder(effect)),
       onCancelFetch: (effect) => this.#cancelFetch(effect),
+      onKeep: (effect) => this.#crossSeeder.keep(effect.tracks),
       onSchedule: (effect) => this.#schedule(effect),
       onUnschedule: (effect) => this.#unschedule(effect.fromSlot),
       onSyncTime: (effect) => this.#timeKeeper.follow(effect.genesis, effect.peers),

@@ -51,8 +51,11 @@ describe('Fetcher', () => {
   it('brings manifest and all blocks, pins the track, and says so once', async () => {
     const { content, blocks, fetcher, until, manifests } = setUp();
     stock(content.held, plan('a'));
+    expect(fetcher.isBusy).toBe(false);
     fetcher.fetch(order(7, 'a'));
+    expect(fetcher.isBusy).toBe(true);
     expect(await until(1)).toEqual([{ slot: 7, ok: true }]);
+    expect(fetcher.isBusy).toBe(false);
     expect(manifests.map((entry) => entry.slot)).toEqual([7]);
     expect([...blocks.held.keys()].sort()).toEqual(['a-0', 'a-1', 'a-2', 'a-3', 'm-a']);
     expect(content.pinned).toEqual(new Set(['m-a']));

@@ -35,6 +35,7 @@ function setUp(answer: (event: ConsensusEvent) => Effect[], disk = { isFull: fal
       did.push('fetch returned');
     },
     onCancelFetch: () => did.push('cancelFetch'),
+    onKeep: ({ tracks }) => did.push(`keep ${tracks.length}`),
     onSchedule: () => did.push('schedule'),
     onUnschedule: () => did.push('unschedule'),
     onSyncTime: () => did.push('syncTime'),
@@ -99,6 +100,23 @@ describe('Heart', () => {
     heart.stop();
     expect(did).toEqual(['fetch', 'fetch returned', 'unschedule']);
     expect(events.map((event) => event.type)).toEqual(['tick', 'fetched']);
+  });
+
+  it('hands every kind of effect to whoever carries it out', () => {
+    const { heart, did } = setUp((event) =>
+      event.type === 'tick'
+        ? [
+            { type: 'keep', tracks: [] },
+            { type: 'cancelFetch', slot: 1, manifest: 'm' },
+            { type: 'schedule', slot: 1, track: null, startMs: 0, durationMs: 1 },
+            { type: 'syncTime', genesis: null, peers: [] },
+            { type: 'indicate', indication: { kind: 'ownKeyElsewhere' } },
+          ]
+        : [],
+    );
+    heart.dispatch({ type: 'tick' });
+    heart.stop();
+    expect(did).toEqual(['keep 0', 'cancelFetch', 'schedule', 'syncTime', 'indicate ownKeyElsewhere']);
   });
 
   it('passes step’s verdict to gossip, accept without one, ignore when step fails', () => {
