@@ -1,6 +1,7 @@
 /** Growing and replacing the log this node stands on, with what has to reach the disk for it. */
 
 import { packLink } from './checkpoint.ts';
+import { keepDraw } from './drawn.ts';
 import type { Persisted, ScheduledTrack } from './events.ts';
 import type { Link } from './link.ts';
 import type { RecordHash } from './messages.ts';
@@ -149,6 +150,7 @@ export function pathFromChain(state: ConsensusState, tip: Link): { forkSlot: num
 /** Tells player and fetcher of a decided slot. */
 export function announce(turn: Turn, link: Link, settling: Settling | undefined): void {
   const { slot, start_ms: startMs, duration_ms: durationMs, proposal } = link.record;
+  keepDraw(turn.state, slot, settling);
   const track = trackWithOwners(link, proposal === null ? undefined : settling);
   if (track !== null) {
     turn.effects.push({ type: 'fetch', slot, track, neededAtMs: startMs, final: true });

@@ -13,6 +13,7 @@ export {
   topicOf,
   verifyMessage,
 } from './canonical.ts';
+export { type Draw, type DrawRow, drawOf } from './drawn.ts';
 export type * from './events.ts';
 export * as limits from './limits.ts';
 export { createMemo, type FoldMemo } from './link.ts';

@@ -1,5 +1,6 @@
 /** What one node holds: the log it stands on, the slots that are settling, and whom it has heard. */
 import { clipText } from './canonical.ts';
+import type { Draw } from './drawn.ts';
 import type { Command, ConsensusCrypto, Effect, Phase, SyncRequest, TrackOffer } from './events.ts';
 import { smallHash } from './hash.ts';
 import { MAX_NODE_NAME_BYTES } from './limits.ts';
@@ -165,6 +166,8 @@ export interface ConsensusState {
   chain: Chain | null;
   joining: Joining | null;
   settling: Map<number, Settling>;
+  /** How the last slots were drawn, for people; null: nobody asks. */
+  draws: Map<number, Draw> | null;
   early: Signed<Proposal>[];
   pendingOps: Map<string, Signed<Op>>;
   /** Operations that were fetched and found useless under the newest record: not asked for again before the next. */
@@ -233,6 +236,8 @@ export interface ConsensusInit {
   /** Stand on this genesis alone: never merge into another. */
   pinnedGenesis?: RecordHash | null;
   memo?: FoldMemo;
+  /** Keep how slots were drawn, for `drawOf`: a table a slot, which a simulated flock can do without. */
+  keepDraws?: boolean;
 }
 
 const NEVER = Number.MAX_SAFE_INTEGER;
@@ -262,6 +267,7 @@ export function createConsensus(init: ConsensusInit): ConsensusState {
     chain: null,
     joining: null,
     settling: new Map(),
+    draws: init.keepDraws === true ? new Map() : null,
     early: [],
     pendingOps: new Map(),
     refusedOps: { head: '', names: new Set() },
