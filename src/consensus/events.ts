@@ -77,6 +77,11 @@ interface At {
   nowMs: number;
   /** Local monotonic clock, integer milliseconds: for waiting. */
   monoMs: number;
+  /**
+   * How late the caller's own timers were when this event's turn came, where it matters: the process was stopped or
+   * starved for about so long, and what reached it meanwhile is told only now. Absent: in time.
+   */
+  heldUpMs?: number;
 }
 
 export type ConsensusEvent = At &

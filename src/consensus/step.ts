@@ -60,7 +60,7 @@ const HOUSEKEEPING_MS = 2_000;
 /** Takes one event in. */
 export function step(state: ConsensusState, event: ConsensusEvent): Effect[] {
   const turn: Turn = { state, nowMs: event.nowMs, monoMs: event.monoMs, effects: [] };
-  notePresence(turn);
+  notePresence(turn, event.heldUpMs ?? 0);
   if (event.type === 'message') {
     // Deadlines that have passed take effect before anything that came after them.
     advance(turn);
@@ -73,8 +73,11 @@ export function step(state: ConsensusState, event: ConsensusEvent): Effect[] {
   return turn.effects;
 }
 
-/** A node that slept, or whose clock was set, has not heard everything. */
-function notePresence(turn: Turn): void {
+/**
+ * A node that slept, that got no turn for a while, or whose clock was set, has not heard everything in time. Of Delta
+ * clocks may be off by one half, the network takes a part of the other; a process that is held up gets a quarter.
+ */
+function notePresence(turn: Turn, heldUpMs: number): void {
   const { state } = turn;
   const passedMs = turn.nowMs - state.nowMs;
   const slippedMs = Math.abs(passedMs - (turn.monoMs - state.monoMs));
@@ -82,12 +85,11 @@ function notePresence(turn: Turn): void {
   state.monoMs = turn.monoMs;
   const lateMs = state.dueMs > 0 ? turn.nowMs - state.dueMs : 0;
   // Most events come in time.
-  if (slippedMs === 0 && lateMs <= 0) return;
+  if (slippedMs === 0 && lateMs <= 0 && heldUpMs === 0) return;
   let deltaMs = rulesNow(state).delta_ms;
   for (const { phases } of state.settling.values()) deltaMs = Math.min(deltaMs, phases.deltaMs);
-  // Half a Delta is what clocks may be off by; the other half is the network's.
   const stepped = 2 * slippedMs > deltaMs;
-  const overslept = lateMs > deltaMs && passedMs > deltaMs;
+  const overslept = 4 * heldUpMs > deltaMs || (lateMs > deltaMs && passedMs > deltaMs);
   if (!state.started || state.chain === null || !(stepped || overslept)) return;
   state.presentSinceMs = turn.nowMs;
   state.dueMs = 0;

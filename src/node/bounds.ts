@@ -23,6 +23,8 @@ export const MAX_LOG_LINES = 500;
 export const MAX_OPEN_QUESTIONS = 64;
 /** The longest the node sleeps between two ticks, whatever step asked for: a forgotten wake must not stall a radio. */
 export const MAX_SLEEP_MS = 1_000;
+/** Between two looks whether this process gets its turns: small beside the quarter of a Delta that it may be late by. */
+export const PULSE_MS = 250;
 /** Tracks whose last slot is remembered: a stick of 20,000 tracks and what others played in between. */
 export const MAX_REMEMBERED_TRACKS = 32_768;
 /** Journal rows that wait for a full card: the log's records within memory, and what was signed meanwhile. */

@@ -1,13 +1,13 @@
 import type { ConsensusEvent, Effect, Indication, Persisted, SyncRequest, SyncResponse } from '../consensus/events.ts';
 import type { NodeId, SignedMessage } from '../consensus/messages.ts';
-import { MAX_OPEN_QUESTIONS, MAX_SLEEP_MS, MAX_UNWRITTEN } from './bounds.ts';
+import { MAX_OPEN_QUESTIONS, MAX_SLEEP_MS, MAX_UNWRITTEN, PULSE_MS } from './bounds.ts';
 import type { JournalEntry } from './journal.ts';
 import type { Logger, NetworkPort, Verdict } from './ports.ts';
 
 /** An event as its source knows it; the heart adds the time. */
 export type TimelessEvent = ConsensusEvent extends infer E
   ? E extends unknown
-    ? Omit<E, 'nowMs' | 'monoMs'>
+    ? Omit<E, 'nowMs' | 'monoMs' | 'heldUpMs'>
     : never
   : never;
 
@@ -51,6 +51,9 @@ export class Heart {
   #busy = false;
   #stopped = false;
   #timer: NodeJS.Timeout | null = null;
+  #pulse: NodeJS.Timeout | null = null;
+  /** When the pulse is due at the latest; before start and after stop: never. */
+  #pulseDueMs = Number.POSITIVE_INFINITY;
   #faults = 0;
   /** What could not be written (a full card), newest word a key: tried again with every step. */
   readonly #unwritten = new Map<string, JournalEntry>();
@@ -66,11 +69,16 @@ export class Heart {
 
   start(restored: Record<string, Persisted>, random: Uint8Array): void {
     this.dispatch({ type: 'start', restored, random } as TimelessEvent);
+    if (this.#stopped || this.#pulse !== null) return;
+    this.#pulse = setInterval(() => this.#beat(), PULSE_MS);
+    this.#pulseDueMs = this.#components.monoMs() + PULSE_MS;
   }
 
   stop(): void {
     this.#stopped = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
+    if (this.#pulse !== null) clearInterval(this.#pulse);
+    this.#pulseDueMs = Number.POSITIVE_INFINITY;
     for (const answer of this.#questions.values()) answer(REFUSED);
     this.#questions.clear();
   }
@@ -114,7 +122,9 @@ export class Heart {
     try {
       const nowMs = Math.floor(this.#components.stationNowMs());
       const monoMs = Math.floor(this.#components.monoMs());
-      return this.#carryOut(this.#components.consensus.step({ ...event, nowMs, monoMs } as ConsensusEvent));
+      const heldUpMs = this.#takeHeldUpMs();
+      const full = heldUpMs > 0 ? { ...event, nowMs, monoMs, heldUpMs } : { ...event, nowMs, monoMs };
+      return this.#carryOut(this.#components.consensus.step(full as ConsensusEvent));
     } catch (error) {
       this.#faults += 1;
       this.#components.log.error('an event could not be handled', { event: event.type, cause: (error as Error).stack });
@@ -122,6 +132,23 @@ export class Heart {
     } finally {
       this.#busy = false;
     }
+  }
+
+  /** The process had a turn: in time, or step learns at once that it had none for long. */
+  #beat(): void {
+    if (this.#components.monoMs() - this.#pulseDueMs > PULSE_MS) this.dispatch({ type: 'tick' });
+    this.#pulseDueMs = this.#components.monoMs() + PULSE_MS;
+  }
+
+  /**
+   * How long this process was stopped, starved or busy, told once; 0 when its pulse is in time. What lies in the sockets
+   * then is older than it looks, whichever comes first, the pulse or the message.
+   */
+  #takeHeldUpMs(): number {
+    const lateMs = Math.floor(this.#components.monoMs() - this.#pulseDueMs);
+    if (!(lateMs > PULSE_MS / 4)) return 0;
+    this.#pulseDueMs = this.#components.monoMs() + PULSE_MS;
+    return lateMs;
   }
 
   #carryOut(effects: readonly Effect[]): Verdict {

@@ -39,6 +39,8 @@ const GOSSIP_OVERHEAD_BYTES = 170;
 const SYNC_OVERHEAD_BYTES = 60;
 /** How long gossip remembers the bytes that it has seen, and takes no second copy of them from anybody. */
 const GOSSIP_MEMORY_MS = 120_000;
+/** A node's own timer goes off so often: it sees a stall but for this much of it. */
+const PULSE_MS = 250;
 /** Until a clock that was told whom to follow holds. */
 const CLOCK_MS = 200;
 
@@ -105,6 +107,11 @@ export interface SimNode {
   /** Counts lives: what was on its way to an earlier one is lost. */
   life: number;
   wakeAt: number;
+  /** Its process gets no turn before this instant; what reaches it meanwhile lies in `waiting`. */
+  heldUntilMs: number;
+  waiting: (() => void)[];
+  /** How late its own timers were, told to `step` with the next event. */
+  heldUpMs: number;
   /** What nextWakeMs said last, to see a change. */
   dueMs: number;
   dueMonoMs: number;
@@ -254,6 +261,9 @@ export class VirtualFlock {
       connections: [],
       life: 0,
       wakeAt: Number.POSITIVE_INFINITY,
+      heldUntilMs: 0,
+      waiting: [],
+      heldUpMs: 0,
       dueMs: -1,
       dueMonoMs: -1,
     };
@@ -291,6 +301,7 @@ export class VirtualFlock {
     if (node.online) return;
     node.online = true;
     node.life++;
+    this.#release(node);
     node.wakeAt = Number.POSITIVE_INFINITY;
     node.dueMs = -1;
     node.state = this.#newState(node.crypto, index);
@@ -311,7 +322,44 @@ export class VirtualFlock {
     const node = this.nodes[index]!;
     node.online = false;
     node.life++;
+    this.#release(node);
     this.#rewire();
+  }
+
+  /** Gives a node's process no turn for a while; then everything that reached it comes at once, and late. */
+  stall(node: SimNode, forMs: number): void {
+    const { life } = node;
+    if (!node.online || node.heldUntilMs > this.nowMs) return;
+    node.heldUntilMs = this.nowMs + forMs;
+    this.at(node.heldUntilMs, () => {
+      if (node.life !== life) return;
+      const { waiting } = node;
+      this.#release(node);
+      node.heldUpMs = Math.max(0, forMs - PULSE_MS);
+      for (const run of waiting) run();
+    });
+  }
+
+  #release(node: SimNode): void {
+    node.heldUntilMs = 0;
+    node.heldUpMs = 0;
+    node.waiting = [];
+  }
+
+  /** Whether the node gets no turn now: what was to be done waits then. */
+  #mustWait(node: SimNode, run: () => void): boolean {
+    if (node.heldUntilMs <= this.nowMs) return false;
+    node.waiting.push(run);
+    return true;
+  }
+
+  /** Steps a node, and tells it how late its own timers were. */
+  #step(node: SimNode, event: ConsensusEvent): Effect[] {
+    if (node.heldUpMs > 0) {
+      event.heldUpMs = node.heldUpMs;
+      node.heldUpMs = 0;
+    }
+    return step(node.state, event);
   }
 
   /** Splits the network: each list is a group, everybody else is group 0. */
@@ -394,12 +442,12 @@ export class VirtualFlock {
 
   /** Gives a node an event now. */
   feed(node: SimNode, event: BareEvent): void {
-    if (!node.online) return;
+    if (!node.online || this.#mustWait(node, () => this.feed(node, event))) return;
     const full = event as ConsensusEvent;
     full.nowMs = this.stationMs(node);
     full.monoMs = this.nowMs;
     this.log(node.index, event.type.length);
-    const effects = step(node.state, full);
+    const effects = this.#step(node, full);
     for (const effect of effects) this.#carryOut(node, effect);
     this.#setWake(node);
     this.onStep?.(node, event.type);
@@ -537,10 +585,10 @@ export class VirtualFlock {
   }
 
   deliver(flight: Flight, from: SimNode, to: SimNode): void {
+    if (this.#mustWait(to, () => this.deliver(flight, from, to))) return;
     const { topic, message } = flight;
     if (to.role?.hear !== undefined && !to.role.hear(topic, message, from)) return;
     this.log(to.index, message.sig[0]! | (message.sig[1]! << 8) | (from.index << 16));
-    const { state } = to;
     const event: ConsensusEvent = {
       type: 'message',
       message,
@@ -548,7 +596,7 @@ export class VirtualFlock {
       nowMs: EPOCH_MS + this.nowMs + to.skewMs,
       monoMs: this.nowMs,
     };
-    const effects = step(state, event);
+    const effects = this.#step(to, event);
     let accepted = true;
     for (const effect of effects) {
       if (effect.type === 'verdict') accepted = effect.verdict === 'accept';
@@ -573,11 +621,12 @@ export class VirtualFlock {
       return;
     }
     const { life } = peer;
-    this.at(this.nowMs + this.latency(), () => {
-      if (peer.life !== life || !this.hears(node, peer)) return;
+    const arrive = (): void => {
+      if (peer.life !== life || !this.hears(node, peer) || this.#mustWait(peer, arrive)) return;
       const reply = this.#answer(peer, node, requestId, request);
       if (reply !== null) this.#reply(node, peer, requestId, reply);
-    });
+    };
+    this.at(this.nowMs + this.latency(), arrive);
   }
 
   #answer(
@@ -595,7 +644,7 @@ export class VirtualFlock {
       monoMs: this.nowMs,
     };
     let response: SyncResponse | null = null;
-    for (const effect of step(peer.state, event)) {
+    for (const effect of this.#step(peer, event)) {
       if (effect.type === 'answer') response = effect.response;
       else this.#carryOut(peer, effect);
     }

@@ -12,6 +12,8 @@ export interface SimOptions {
   skewMs: number;
   /** Chance of each node to lose power within a slot. */
   churn: number;
+  /** Processes that get no turn: for up to `forMs`, with this chance for each node within a slot. Null: none. */
+  stall: { forMs: number; chance: number } | null;
   /** Cuts of the network: from `atMs` for `forMs`, with this share of the nodes on the smaller side. */
   partitions: { atMs: number; forMs: number; share: number }[];
   adversaries: { kind: AdversaryKind; count: number }[];
@@ -29,6 +31,7 @@ export const DEFAULT_OPTIONS: SimOptions = {
   duplicate: 0,
   skewMs: 0,
   churn: 0,
+  stall: null,
   partitions: [],
   adversaries: [],
   draw: 'ticket',
@@ -55,6 +58,7 @@ export const HELP = `npm run sim -- [options]: a flock in virtual time, and whet
   --duplicate P          share that comes twice (0)      0 to 0.9
   --skew MS              clocks are off by up to ± (0)   0 to 600000
   --churn P              a node's chance to lose power within a slot (0)   0 to 0.5
+  --stall MS:P           a node's process gets no turn for up to MS, with chance P within a slot (none)
   --partition AT,FOR,SHARE   cut at AT s for FOR s, SHARE of the nodes on one side; repeatable
   --adversary KIND:COUNT     repeatable; kinds: ${ADVERSARY_KINDS.join(', ')}
   --draw ticket|hash-mod     how winners are drawn (ticket)
@@ -70,6 +74,7 @@ const OPTIONS = {
   duplicate: { type: 'string' },
   skew: { type: 'string' },
   churn: { type: 'string' },
+  stall: { type: 'string' },
   partition: { type: 'string', multiple: true },
   adversary: { type: 'string', multiple: true },
   draw: { type: 'string' },
@@ -94,6 +99,7 @@ export function readOptions(args: string[]): { options: SimOptions; json: boolea
     duplicate: share('duplicate', values.duplicate, base.duplicate, 0.9),
     skewMs: whole('skew', values.skew, base.skewMs, 0, 600_000),
     churn: share('churn', values.churn, base.churn, 0.5),
+    stall: readStall(values.stall),
     partitions: (values.partition ?? []).map(readPartition),
     adversaries: readAdversaries(values.adversary ?? [], nodes),
     draw: choice('draw', values.draw, base.draw, ['ticket', 'hash-mod']),
@@ -144,6 +150,18 @@ function readLatency(text: string | undefined): [number, number] {
   return [least, most];
 }
 
+const MAX_STALL_MS = 600_000;
+
+function readStall(text: string | undefined): SimOptions['stall'] {
+  if (text === undefined) return null;
+  const found = /^(\d+):(0?\.\d+|1)$/.exec(text);
+  const [forMs, chance] = [Number(found?.[1]), Number(found?.[2])];
+  if (found === null || forMs < 1 || forMs > MAX_STALL_MS || chance <= 0) {
+    throw new OptionError('stall', text, `MS:P, whole milliseconds from 1 to ${MAX_STALL_MS} and a chance up to 1`);
+  }
+  return { forMs, chance };
+}
+
 function readPartition(text: string): SimOptions['partitions'][number] {
   const found = /^(\d+),(\d+),(0?\.\d+)$/.exec(text);
   const [at, length, part] = [Number(found?.[1]), Number(found?.[2]), Number(found?.[3])];
@@ -182,6 +200,7 @@ export function commandOf(options: SimOptions): string {
   if (options.duplicate > 0) parts.push(`--duplicate ${options.duplicate}`);
   if (options.skewMs > 0) parts.push(`--skew ${options.skewMs}`);
   if (options.churn > 0) parts.push(`--churn ${options.churn}`);
+  if (options.stall !== null) parts.push(`--stall ${options.stall.forMs}:${options.stall.chance}`);
   for (const { atMs, forMs, share: part } of partitions) {
     parts.push(`--partition ${atMs / 1_000},${forMs / 1_000},${part}`);
   }

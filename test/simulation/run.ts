@@ -67,6 +67,7 @@ export function simulate(options: SimOptions, extras: SimExtras = {}): SimOutcom
   else for (const node of flock.nodes) flock.start(node.index);
   const heals = cutAndHeal(flock, watch, options);
   if (options.churn > 0) churn(flock, watch, options.churn, trackMs[1]);
+  if (options.stall !== null) stall(flock, watch, options.stall, trackMs[1]);
   const lastCut = Math.max(0, ...options.partitions.map(({ atMs, forMs }) => atMs + forMs + 180_000));
   const before = runSlots(
     flock,
@@ -167,6 +168,24 @@ function scheduleOutage(flock: VirtualFlock, watch: Watch, node: SimNode, share:
       scheduleOutage(flock, watch, node, share, slotMs);
     });
   });
+}
+
+/** Honest processes that get no turn now and then. */
+function stall(
+  flock: VirtualFlock,
+  watch: Watch,
+  { forMs, chance }: { forMs: number; chance: number },
+  slotMs: number,
+): void {
+  const next = (node: SimNode): void => {
+    const slots = chance >= 1 ? flock.random.unit() : Math.log(1 - flock.random.unit()) / Math.log(1 - chance);
+    flock.at(flock.nowMs + Math.ceil(slots * slotMs) + 1, () => {
+      flock.stall(node, flock.random.between(1, forMs));
+      watch.disturb(node);
+      next(node);
+    });
+  };
+  for (const node of flock.nodes) if (node.role === null) next(node);
 }
 
 function quantile(values: readonly number[], part: number): number | null {

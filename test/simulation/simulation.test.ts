@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { encodeCbor } from '../../src/consensus/cbor.ts';
+import { FAST_RULES } from '../../src/consensus/rules.ts';
 import { createCrypto } from '../../src/node/crypto.ts';
 import { ADVERSARY_KINDS, type AdversaryKind } from './adversaries/index.ts';
 import { Agenda } from './agenda.ts';
@@ -53,6 +54,25 @@ describe('a simulated flock', () => {
     const { figures } = expectSound({ nodes: 9, slots: 10, seed, partitions, skewMs: 200 });
     expect(figures.heal_ms.p50).toBeGreaterThan(0);
     expect(figures.heal_ms.p99).toBeLessThanOrEqual(15_000);
+  });
+});
+
+describe('processes that get no turn for a while', () => {
+  const quick: SimExtras = { rules: FAST_RULES, trackMs: [8_000, 12_000] };
+
+  // Seeds that split while stalls shorter than the time to the next tick went unnoticed.
+  it.each([
+    [2, 5, 6_000, 'cold'],
+    [5, 3, 3_000, 'cold'],
+    [2, 4, 3_000, 'warm'],
+    [2, 6, 3_000, 'warm'],
+  ] as const)('do not split a flock of %i (seed %i, up to %i ms, %s)', (nodes, seed, forMs, start) => {
+    expectSound({ nodes, slots: 40, seed, start, loss: 0.02, stall: { forMs, chance: 0.5 } }, quick);
+  });
+
+  it('keep every rule beside late releases', () => {
+    const adversaries = [{ kind: 'late-release' as const, count: 2 }];
+    expectSound({ nodes: 8, slots: 40, seed: 3, loss: 0.02, stall: { forMs: 9_000, chance: 0.5 }, adversaries });
   });
 });
 
@@ -173,7 +193,7 @@ describe.each([
 describe('the command', () => {
   it('reads its options and says them again', () => {
     const line =
-      '--nodes 12 --slots 7 --seed 3 --loss 0.1 --latency 5..900 --duplicate 0.2 --skew 500 --churn 0.1 --partition 60,30,0.5 --adversary late-release:2 --adversary replay:1 --draw hash-mod --start cold';
+      '--nodes 12 --slots 7 --seed 3 --loss 0.1 --latency 5..900 --duplicate 0.2 --skew 500 --churn 0.1 --stall 3000:0.5 --partition 60,30,0.5 --adversary late-release:2 --adversary replay:1 --draw hash-mod --start cold';
     const { options: read } = readOptions(line.split(' '));
     expect(commandOf(read)).toBe(`npm run sim -- ${line}`);
   });
@@ -182,6 +202,7 @@ describe('the command', () => {
     ['--nodes 0', '--nodes 0: expected a whole number from 1 to 5000'],
     ['--loss 2', '--loss 2: expected a share from 0 to 0.9'],
     ['--latency 9..3', 'A at most B'],
+    ['--stall 5', 'MS:P, whole milliseconds'],
     ['--partition 5', 'AT,FOR,SHARE'],
     ['--draw dice', '--draw dice: expected ticket or hash-mod'],
     ['--adversary gnomes:1', 'KIND one of late-release'],

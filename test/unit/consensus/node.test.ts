@@ -222,6 +222,19 @@ describe('a node that slept', () => {
     expect(view(hand.state, START_MS + hand.nowMs).headSlot).toBe(5);
   });
 
+  it('or got no turn for a quarter of Delta does so too, whatever comes first afterwards', () => {
+    const decidedAfter = (heldUpMs: number) => {
+      const hand = new Hand(makeStation(3), 0, { offers: [] });
+      hand.until(20_000);
+      hand.nowMs += heldUpMs;
+      hand.feed({ type: 'message', message: stateBy(hand, 1), from: 'x', heldUpMs });
+      hand.until(141_000);
+      return hand.head.record.slot;
+    };
+    expect(decidedAfter(700)).toBe(5);
+    expect(decidedAfter(800)).toBe(4);
+  });
+
   it('decides after all when nobody can tell it', () => {
     const hand = new Hand(makeStation(3), 0, { offers: [] });
     hand.until(1_000);

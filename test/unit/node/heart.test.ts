@@ -5,7 +5,11 @@ import { Heart } from '../../../src/node/heart.ts';
 import type { NetworkPort } from '../../../src/node/ports.ts';
 import { quiet } from './fakes.ts';
 
-function setUp(answer: (event: ConsensusEvent) => Effect[], disk = { isFull: false }) {
+function setUp(
+  answer: (event: ConsensusEvent) => Effect[],
+  disk = { isFull: false },
+  monoMs: () => number = () => 5.9,
+) {
   const did: string[] = [];
   const events: ConsensusEvent[] = [];
   const network = {
@@ -28,7 +32,7 @@ function setUp(answer: (event: ConsensusEvent) => Effect[], disk = { isFull: fal
       did.push(`write ${entries.map((entry) => entry.key).join(',')}`);
     },
     stationNowMs: () => 1_000.7,
-    monoMs: () => 5.9,
+    monoMs,
     onFetch: () => {
       did.push('fetch');
       heart.dispatch({ type: 'fetched', slot: 1, ok: true });
@@ -131,6 +135,39 @@ describe('Heart', () => {
     expect(heart.receive(message, 'peer')).toBe('ignore');
     expect(heart.faults).toBe(1);
     heart.stop();
+  });
+
+  it('tells step once how long the process got no turn, with whatever comes first', () => {
+    const clock = { ms: 0 };
+    const { heart, events } = setUp(
+      () => [],
+      { isFull: false },
+      () => clock.ms,
+    );
+    heart.start({}, new Uint8Array(32));
+    clock.ms = 300;
+    heart.receive(message, 'peer');
+    clock.ms = 2_250;
+    heart.receive(message, 'peer');
+    heart.receive(message, 'peer');
+    heart.stop();
+    expect(events.map(({ heldUpMs }) => heldUpMs)).toEqual([undefined, undefined, 2_000, undefined]);
+  });
+
+  it('tells it by itself when nothing comes', async () => {
+    const { heart, events } = setUp(
+      () => [],
+      { isFull: false },
+      () => performance.now(),
+    );
+    heart.start({}, new Uint8Array(32));
+    const untilMs = performance.now() + 900;
+    while (performance.now() < untilMs);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    heart.stop();
+    const held = events.flatMap(({ heldUpMs }) => heldUpMs ?? []);
+    expect(held).toHaveLength(1);
+    expect(held[0]).toBeGreaterThan(500);
   });
 
   it('answers a question that step leaves open with a refusal', async () => {
