@@ -54,16 +54,21 @@ export function stateDue(turn: Turn): void {
   turn.effects.push({ type: 'publish', topic: 'state', message: signed });
 }
 
-/** More of the flock lives in other epochs than in ours: then our clock is the wrong one, and we had better be quiet. */
+/**
+ * More of the flock lives in other epochs than in ours: then our clock is the wrong one, and we had better be quiet. Of
+ * those apart only neighbours count: who is connected is there, while the words of a member that left can be played back.
+ */
 function isOutOfTime(turn: Turn): boolean {
   const { state } = turn;
   const { state_epoch_ms, state_fresh_epochs } = rulesNow(state);
   const oldest = turn.monoMs - (state_fresh_epochs + 1) * state_epoch_ms;
+  const isAlong = (id: string): boolean => (state.heard.get(id)?.monoMs ?? -1) >= oldest;
   let along = 0;
-  for (const [id, heard] of state.heard) if (heard.monoMs >= oldest && id !== state.crypto.nodeId) along++;
+  for (const id of state.heard.keys()) if (isAlong(id) && id !== state.crypto.nodeId) along++;
   let apart = 0;
-  for (const [id, { monoMs }] of state.dissent)
-    if (monoMs >= oldest && (state.heard.get(id)?.monoMs ?? 0) < oldest) apart++;
+  for (const [id, { monoMs }] of state.dissent) {
+    if (monoMs >= oldest && !isAlong(id) && state.peers.includes(id)) apart++;
+  }
   if (apart <= along) return false;
   count(state, 'outOfTime');
   return true;
@@ -122,9 +127,9 @@ export function hear(turn: Turn, signed: Signed<StateMessage>): Heeded {
 
 /** A recording played back says nothing about clocks: only ever newer epochs count, and none from long ago. */
 function noteDissent(turn: Turn, body: StateMessage, ownEpoch: number): void {
-  const { dissent } = turn.state;
-  const known = dissent.get(body.node_id);
-  if (ownEpoch - body.epoch > MAX_DISSENT_EPOCHS || (known !== undefined && known.epoch >= body.epoch)) return;
+  const { dissent, heard } = turn.state;
+  const known = Math.max(dissent.get(body.node_id)?.epoch ?? -1, heard.get(body.node_id)?.state.body.epoch ?? -1);
+  if (ownEpoch - body.epoch > MAX_DISSENT_EPOCHS || known >= body.epoch) return;
   dissent.set(body.node_id, { epoch: body.epoch, monoMs: turn.monoMs });
 }
 

@@ -178,6 +178,58 @@ describe('what is signed', () => {
   });
 });
 
+describe('a clock that is at odds with the flock', () => {
+  const EPOCH_MS = 5_000;
+  const epochOf = (hand: Hand) => Math.floor((START_MS + hand.nowMs) / EPOCH_MS);
+  /** STATEs that the hand published while so many epochs went by, with `say` called in each. */
+  function spoken(hand: Hand, epochs: number, say: () => void): number {
+    const before = states(hand).length;
+    for (let i = 0; i < epochs; i++) {
+      hand.until(hand.nowMs + EPOCH_MS);
+      say();
+    }
+    return states(hand).length - before;
+  }
+  const connect = (hand: Hand, indices: number[]) =>
+    hand.feed({ type: 'peers', peers: indices.map((i) => hand.station.cryptos[i]!.nodeId) });
+
+  it('keeps a node quiet while most of its neighbours live in other epochs', () => {
+    const hand = new Hand(makeStation(4), 0, { offers });
+    const behind = () => {
+      for (const i of [1, 2]) hand.hear(stateBy(hand, i, { epoch: epochOf(hand) - 40 }));
+    };
+    expect(spoken(hand, 8, behind)).toBeLessThan(3);
+    expect(hand.state.counters.outOfTime).toBeGreaterThan(0);
+  });
+
+  it('is not made up by recordings of members that left, however many there are', () => {
+    const hand = new Hand(makeStation(9), 0, { offers });
+    connect(hand, [1]);
+    let age = 700;
+    const replay = () => {
+      hand.hear(stateBy(hand, 1));
+      // Played in their order, so that each is newer than the last.
+      for (let i = 2; i < 9; i++) hand.hear(stateBy(hand, i, { epoch: epochOf(hand) - age }));
+      age -= 10;
+    };
+    expect(spoken(hand, 12, replay)).toBeGreaterThanOrEqual(11);
+    expect(hand.state.counters.outOfTime).toBeUndefined();
+  });
+
+  it('is not made up by recordings of neighbours that were heard later than that', () => {
+    const hand = new Hand(makeStation(9), 0, { offers });
+    for (let i = 2; i < 9; i++) hand.hear(stateBy(hand, i));
+    hand.until(40_000);
+    let age = 300;
+    const replay = () => {
+      hand.hear(stateBy(hand, 1));
+      for (let i = 2; i < 9; i++) hand.hear(stateBy(hand, i, { epoch: epochOf(hand) - age }));
+      age -= 10;
+    };
+    expect(spoken(hand, 12, replay)).toBeGreaterThanOrEqual(11);
+  });
+});
+
 describe('tables', () => {
   it('hold no more than their bounds under a flood of strangers', () => {
     const hand = new Hand(makeStation(3), 0, { offers: [] });
