@@ -119,12 +119,12 @@ class PlaybackRoom implements Playback {
   status(): PlaybackStatus {
     const heard = this.#deck?.heard() ?? null;
     const now = this.#deck?.status();
-    const start = heard === null ? null : this.#timeline.startOf(this.#heard?.slot ?? null);
+    const start = heard === null ? null : this.#timeline.trackStartOf(this.#heard?.slot ?? null);
     return {
       state: this.#state(),
       output: this.#choice?.name ?? outputName(this.#init.target),
       slot: this.#heard?.slot ?? null,
-      positionMs: start === null ? null : heard!.position / FRAMES_PER_MS - start,
+      positionMs: start === null ? null : Math.max(0, heard!.position / FRAMES_PER_MS - start),
       offsetMs: heard?.offsetMs ?? null,
       driftPpm: now?.driftPpm ?? 0,
       sensorNoiseMs: now?.sensorNoiseMs ?? 0,
@@ -133,6 +133,7 @@ class PlaybackRoom implements Playback {
       underruns: this.#totals.underruns + (now?.underruns ?? 0),
       restarts: this.#restarts,
       fillerMs: Math.round(this.#timeline.fillerFrames / FRAMES_PER_MS),
+      silentMs: Math.round(this.#timeline.silentFrames / FRAMES_PER_MS),
       bufferedMs:
         heard === null ? 0 : Math.round(this.#timeline.supply(Math.floor(heard.position)).frames / FRAMES_PER_MS),
       silent: this.#choice?.audible !== true,

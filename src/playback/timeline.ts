@@ -29,6 +29,8 @@ export const SILENT_REST_FRAMES = RATE_HZ / 4;
 const RETURN_FRAMES = 2 * RATE_HZ;
 /** A track's decoder is opened this long before its slot. */
 const OPEN_AHEAD_FRAMES = 4 * RATE_HZ;
+/** Nothing decoded so far ahead means a thin supply: the filler gets ready. Half of what a healthy decoder has. */
+const THIN_AHEAD_FRAMES = 2 * RATE_HZ;
 /** Slots past this one are kept this long, for jumps back. */
 const KEEP_BEHIND_FRAMES = 2 * RATE_HZ;
 /** Slots kept: five queued, one playing, and a generous rest. */
@@ -40,15 +42,27 @@ interface Entry {
   slot: PlaybackSlot;
   start: number;
   end: number;
+  /** Position of the track's first frame. */
+  trackStart: number;
   /** Frames of the slot that the track sounds. */
   sounding: number;
   reader: TrackReader;
 }
 
-/** A source in the mix. */
-interface Voice {
-  /** Null: the filler. */
-  entry: Entry | null;
+/** A source in the mix: the filler, or a track. */
+type Voice = FillerVoice | TrackVoice;
+
+interface FillerVoice {
+  entry: null;
+  gain: number;
+}
+
+interface TrackVoice {
+  entry: Entry;
+  /** The entry's, or the one it had before a jump. */
+  reader: TrackReader;
+  /** Position of the track's first frame; moves with the programme when the voice carries on over a jump. */
+  origin: number;
   gain: number;
 }
 
@@ -78,12 +92,15 @@ export class Timeline {
   readonly #filler: Filler;
   /** In order of time. */
   #entries: Entry[] = [];
-  /** Replaced, still fading out. */
-  #retired: Entry[] = [];
+  /** Of entries that were replaced, or before a jump: closed when no voice sounds from them any more. */
+  #retired: TrackReader[] = [];
   #voices: Voice[] = [];
-  #nowMs = 0;
+  /** Where the next frames are expected; elsewhere is a jump. */
+  #next = Number.NaN;
   #playing: Playing = NOTHING;
+  #hasSounded = false;
   #fillerFrames = 0;
+  #silentFrames = 0;
   readonly #scratch = new Int16Array(FADE_FRAMES * CHANNELS);
 
   constructor(components: TimelineComponents, init: { env?: NodeJS.ProcessEnv }) {
@@ -101,9 +118,15 @@ export class Timeline {
     return this.#fillerFrames;
   }
 
-  /** Station time at which a slot starts; null if it is not known (any more). */
-  startOf(slot: number | null): number | null {
-    return this.#entries.find((entry) => entry.slot.slot === slot)?.slot.startMs ?? null;
+  /** Rendered as silence, after the first sound, where a track or the filler should have sounded. */
+  get silentFrames(): number {
+    return this.#silentFrames;
+  }
+
+  /** Station time at which a slot's track starts; null if it is not known (any more). */
+  trackStartOf(slot: number | null): number | null {
+    const entry = this.#entries.find((known) => known.slot.slot === slot);
+    return entry === undefined ? null : entry.trackStart / FRAMES_PER_MS;
   }
 
   /** @throws PlaybackInputError */
@@ -111,13 +134,15 @@ export class Timeline {
     checkSlot(slot);
     const start = slot.startMs * FRAMES_PER_MS;
     const end = start + slot.durationMs * FRAMES_PER_MS;
+    const trackStart = (slot.trackStartMs ?? slot.startMs) * FRAMES_PER_MS;
     const same = this.#entries.find((entry) => entry.slot.slot === slot.slot);
-    if (same !== undefined && same.start === start && same.end === end && sameTrack(same.slot.track, slot.track)) {
+    const isSamePlace = same?.start === start && same.end === end && same.trackStart === trackStart;
+    if (same !== undefined && isSamePlace && sameTrack(same.slot.track, slot.track)) {
       same.slot = { ...same.slot, reason: slot.reason ?? null };
       return;
     }
-    const reader = new TrackReader(this.#components, { track: slot.track, env: this.#env });
-    const sounding = Math.min(reader.map.frames, end - start);
+    const reader = this.#newReader(slot.track);
+    const sounding = Math.min(reader.map.frames, end - trackStart);
     // The newest word holds: whatever it overlaps is void.
     const [kept, void_] = split(
       this.#entries,
@@ -126,7 +151,8 @@ export class Timeline {
     if (kept.length >= MAX_SLOTS) {
       throw new PlaybackInputError(`slot ${slot.slot}: ${MAX_SLOTS} slots are scheduled already`);
     }
-    this.#entries = [...kept, { slot, start, end, sounding, reader }].sort((a, b) => a.start - b.start);
+    const entry = { slot, start, end, trackStart, sounding, reader };
+    this.#entries = [...kept, entry].sort((a, b) => a.start - b.start);
     this.#retire(void_);
   }
 
@@ -139,31 +165,32 @@ export class Timeline {
   /** How the slot's track at a position is supplied. */
   supply(position: number): Supply {
     const entry = this.#entryAt(position);
-    const rest = entry === null ? 0 : Math.max(0, entry.start + entry.sounding - position);
     const fillerFrames = this.#filler.available();
-    if (entry === null || rest === 0) return { frames: 0, rest, starved: false, fillerFrames };
-    const { reader } = entry;
-    const local = position - entry.start;
+    if (entry === null) return { frames: 0, rest: 0, starved: false, fillerFrames };
+    const { reader, sounding, trackStart } = entry;
+    const local = Math.max(0, position - trackStart);
+    const rest = Math.max(0, sounding - local);
+    if (rest === 0) return { frames: 0, rest, starved: false, fillerFrames };
     return { frames: Math.min(rest, reader.available(local)), rest, starved: reader.starved(local), fillerFrames };
   }
 
   /** Opens what is about to sound and closes what has. */
   prepare(position: number, nowMs: number): void {
-    this.#nowMs = nowMs;
     const [kept, past] = split(this.#entries, (entry) => entry.end > position - KEEP_BEHIND_FRAMES);
     this.#entries = kept;
     this.#retire(past);
     for (const entry of this.#entries) {
-      const near = entry.start < position + OPEN_AHEAD_FRAMES && entry.end > position;
-      const local = Math.max(0, position - entry.start);
-      if (near && local < entry.sounding) entry.reader.want(local, nowMs);
+      const near = entry.trackStart < position + OPEN_AHEAD_FRAMES && entry.end > position;
+      const local = Math.max(0, position - entry.trackStart);
+      if (near && local < entry.sounding) this.#want(entry, local, nowMs);
     }
-    if (this.#holeAhead(position)) this.#filler.warm(nowMs);
-    this.#filler.tidy(nowMs);
+    this.#filler.prepare(nowMs, this.#mayNeedFiller(position));
   }
 
-  /** Writes `frames` frames from `position` on to `out`. Positions should follow each other, or fades start anew. */
+  /** Writes `frames` frames from `position` on to `out`. A position that does not follow the last one is a jump. */
   render(position: number, frames: number, out: Int16Array): void {
+    if (position !== this.#next) this.#jump(position);
+    this.#next = position + frames;
     out.fill(0, 0, frames * CHANNELS);
     for (let done = 0; done < frames; ) {
       const at = position + done;
@@ -174,15 +201,44 @@ export class Timeline {
   }
 
   close(): void {
-    for (const entry of [...this.#entries, ...this.#retired]) entry.reader.close();
+    for (const { reader } of this.#entries) reader.close();
+    for (const reader of this.#retired) reader.close();
     this.#entries = [];
     this.#retired = [];
     this.#voices = [];
+    this.#next = Number.NaN;
     this.#filler.close();
+  }
+
+  #newReader(track: PlayableTrack): TrackReader {
+    return new TrackReader(this.#components, { track, env: this.#env });
+  }
+
+  #want(entry: Entry, local: number, nowMs: number): void {
+    const sounds = this.#voices.some((voice) => voice.entry !== null && voice.reader === entry.reader);
+    if (sounds && entry.reader.strays(local)) {
+      // What is decoded around the old place bridges the time until the new one is.
+      this.#retired.push(entry.reader);
+      entry.reader = this.#newReader(entry.slot.track);
+    }
+    entry.reader.want(local, nowMs);
   }
 
   #entryAt(position: number): Entry | null {
     return this.#entries.find((entry) => entry.start <= position && position < entry.end) ?? null;
+  }
+
+  /** Tracks that have nothing to say at the new place carry on where they were. */
+  #jump(position: number): void {
+    const frames = position - this.#next;
+    if (Number.isNaN(frames)) return;
+    const entry = this.#entryAt(position);
+    for (const voice of this.#voices) {
+      if (voice.entry === null) continue;
+      const follows = voice.entry === entry && isInPlace(voice);
+      if (follows && voice.reader.available(position - voice.origin) >= FADE_FRAMES) continue;
+      voice.origin += frames;
+    }
   }
 
   /** Frames until the next place where the desired voice may change. */
@@ -191,73 +247,93 @@ export class Timeline {
     const edges =
       entry === null
         ? this.#entries.map((other) => other.start)
-        : [entry.end, entry.start + entry.sounding, this.#fadeOutAt(entry)];
+        : [entry.end, entry.trackStart, entry.trackStart + entry.sounding, fadeOutAt(entry)];
     let next = Number.POSITIVE_INFINITY;
     for (const edge of edges) if (edge > position && edge < next) next = edge;
     return next - position;
   }
 
-  /** Where a track that is cut by its slot's end begins to fade. */
-  #fadeOutAt(entry: Entry): number {
-    const frames = entry.reader.map.frames;
-    return frames > entry.sounding + FRAMES_PER_MS ? entry.end - FADE_FRAMES : entry.end;
-  }
-
   #renderRun(position: number, frames: number, out: Int16Array, at: number): void {
     const entry = this.#entryAt(position);
-    const desired = this.#desire(entry, position, frames);
+    const rests = entry !== null && isRest(entry, position);
+    const desired = rests ? null : this.#desire(entry, position, frames);
     this.#note(entry, desired, position);
     this.#enter(desired, position);
+    const got = this.#mixVoices(desired, position, frames, out, at);
+    this.#hasSounded ||= got > 0;
+    if (!rests && this.#hasSounded && this.#shouldSound(entry, position)) this.#silentFrames += frames - got;
+    this.#closeUnheard();
+  }
+
+  /** Returns for how many frames anything sounded. */
+  #mixVoices(desired: Voice | null, position: number, frames: number, out: Int16Array, at: number): number {
     if (this.#voices.length === 1 && this.#voices[0]!.gain === 1 && desired === this.#voices[0]) {
-      this.#read(desired, position, frames, out, at);
-      return;
+      return this.#read(desired, position, frames, out, at);
     }
+    let most = 0;
     for (const voice of this.#voices) {
       const target = voice === desired ? 1 : 0;
       const step = (target === 1 ? 1 : -1) / FADE_FRAMES;
       this.#scratch.fill(0, 0, frames * CHANNELS);
       const got = this.#read(voice, position, frames, this.#scratch, 0);
+      most = Math.max(most, got);
       mix(this.#scratch, got, voice.gain, step, out, at);
       voice.gain = Math.min(1, Math.max(0, voice.gain + step * frames));
       if (got < frames && voice !== desired) voice.gain = 0;
     }
     this.#voices = this.#voices.filter((voice) => voice.gain > 0 || voice === desired);
-    this.#closeFaded();
+    return most;
   }
 
-  /** The voice that should sound: the slot's track, else the filler, else none. */
+  /**
+   * The voice that should sound: the slot's track; until it can, the one that sounded before if waiting is of use; else the
+   * filler; else again the one before; else none.
+   */
   #desire(entry: Entry | null, position: number, frames: number): Voice | null {
-    if (entry !== null) {
-      const local = position - entry.start;
-      if (position >= this.#fadeOutAt(entry)) return null;
-      if (local < entry.sounding) {
-        if (this.#trackServes(entry, local, frames)) return this.#voice(entry);
-      } else if (entry.end - entry.start - entry.sounding <= SILENT_REST_FRAMES) {
-        return null;
-      }
-    }
-    this.#filler.warm(this.#nowMs);
-    return this.#filler.available() >= frames ? this.#voice(null) : null;
+    if (entry !== null && this.#trackServes(entry, position, frames)) return this.#trackVoice(entry);
+    const carrier = this.#carrier(position, frames);
+    if (carrier !== null && entry !== null && comesSoon(entry, position)) return carrier;
+    if (this.#filler.available() >= frames) return this.#fillerVoice();
+    return carrier;
   }
 
-  #trackServes(entry: Entry, local: number, frames: number): boolean {
+  #trackServes(entry: Entry, position: number, frames: number): boolean {
+    const local = position - entry.trackStart;
+    if (local < 0 || local >= entry.sounding) return false;
     const have = entry.reader.available(local);
     const rest = entry.sounding - local;
-    const sounds = this.#voices.some((voice) => voice.entry === entry && voice.gain > 0);
+    const sounds = this.#trackVoice(entry).gain > 0;
     // While it sounds it must reach over a fade out; from its beginning likewise; else it waits for a safe supply.
     const need = sounds || local === 0 ? frames + FADE_FRAMES : Math.max(RETURN_FRAMES, frames + FADE_FRAMES);
     return have >= Math.min(need, rest);
   }
 
-  #voice(entry: Entry | null): Voice {
-    return this.#voices.find((voice) => voice.entry === entry) ?? { entry, gain: 0 };
+  /** The loudest track that can carry on from where it is, and still fade out. */
+  #carrier(position: number, frames: number): TrackVoice | null {
+    let best: TrackVoice | null = null;
+    for (const voice of this.#voices) {
+      if (voice.entry === null || voice.gain <= (best?.gain ?? 0)) continue;
+      if (voice.reader.available(position - voice.origin) >= frames + FADE_FRAMES) best = voice;
+    }
+    return best;
+  }
+
+  #trackVoice(entry: Entry): TrackVoice {
+    for (const voice of this.#voices) if (voice.entry === entry && isInPlace(voice)) return voice;
+    return { entry, reader: entry.reader, origin: entry.trackStart, gain: 0 };
+  }
+
+  #fillerVoice(): Voice {
+    return this.#voices.find((voice) => voice.entry === null) ?? { entry: null, gain: 0 };
   }
 
   #enter(desired: Voice | null, position: number): void {
     // Whatever has come to its own end makes room without a fade.
-    this.#voices = this.#voices.filter(({ entry }) => entry === null || position < entry.start + entry.sounding);
+    this.#voices = this.#voices.filter(
+      (voice) => voice.entry === null || position < voice.origin + voice.entry.sounding || voice === desired,
+    );
     if (desired === null || this.#voices.includes(desired)) return;
-    if (desired.entry !== null && position === desired.entry.start) desired.gain = 1;
+    if (desired.entry !== null && position === desired.origin) desired.gain = 1;
     this.#voices.push(desired);
   }
 
@@ -269,54 +345,99 @@ export class Timeline {
       this.#fillerFrames += got;
       return got;
     }
-    const local = position - voice.entry.start;
-    const reader = voice.entry.reader;
-    const got = local < 0 ? 0 : Math.min(frames, reader.available(local));
-    if (got > 0) reader.copy(local, got, out, at);
+    const local = position - voice.origin;
+    const got = local < 0 ? 0 : Math.min(frames, voice.reader.available(local));
+    if (got > 0) voice.reader.copy(local, got, out, at);
     return got;
   }
 
   #note(entry: Entry | null, desired: Voice | null, position: number): void {
-    const filler = desired !== null && desired.entry === null;
     if (entry === null) {
-      this.#playing = filler ? FILLER_ALONE : NOTHING;
+      this.#playing = desired === null ? NOTHING : FILLER_ALONE;
       return;
     }
-    const { slot, track, reason } = entry.slot;
-    const over = position >= Math.min(entry.start + entry.sounding, this.#fadeOutAt(entry));
-    const sounds = over ? desired === null && this.#playing.actual !== null : desired?.entry === entry;
-    const actual = sounds ? track.trackHash : null;
-    const why = sounds || over ? (reason ?? null) : 'fetch';
+    const { slot } = entry.slot;
+    // The slot's track, or the one it replaces for as long as that still sounds.
+    const sounding = desired !== null && isOfSlot(desired, slot) ? desired.entry.slot : null;
+    const over = position >= Math.min(entry.trackStart + entry.sounding, fadeOutAt(entry));
     const old = this.#playing;
-    if (old.slot !== slot || old.actual !== actual || old.reason !== why || old.filler !== filler) {
-      this.#playing = { slot, actual, reason: why, filler };
+    const rests = over && desired === null && old.slot === slot && old.actual !== null;
+    const actual = rests ? old.actual : (sounding?.track.trackHash ?? null);
+    const own = (sounding ?? entry.slot).reason ?? null;
+    const reason = sounding === null && !over ? (own ?? 'fetch') : own;
+    const filler = desired !== null && sounding === null;
+    if (old.slot !== slot || old.actual !== actual || old.reason !== reason || old.filler !== filler) {
+      this.#playing = { slot, actual, reason, filler };
     }
   }
 
-  /** The filler is needed here or soon. */
-  #holeAhead(position: number): boolean {
-    return this.#isHole(position) || this.#isHole(position + OPEN_AHEAD_FRAMES);
+  /** Here or soon: the track is missing, or nothing of it is decoded yet. */
+  #mayNeedFiller(position: number): boolean {
+    if (this.#isHole(position) || this.#isHole(position + OPEN_AHEAD_FRAMES)) return true;
+    return this.#isThin(position) || this.#isThin(position + THIN_AHEAD_FRAMES);
   }
 
   #isHole(position: number): boolean {
     const entry = this.#entryAt(position);
     if (entry === null) return true;
-    const local = position - entry.start;
-    if (local >= entry.sounding) return entry.end - entry.start - entry.sounding > SILENT_REST_FRAMES;
-    return entry.reader.starved(local);
+    const local = position - entry.trackStart;
+    if (local >= entry.sounding) return !isRest(entry, position);
+    return local >= 0 && entry.reader.starved(local);
+  }
+
+  #isThin(position: number): boolean {
+    const { frames, rest } = this.supply(position);
+    return rest > 0 && frames === 0;
+  }
+
+  /** Silence here would be a fault: the slot has a track for this place, or there is music to fill it with. */
+  #shouldSound(entry: Entry | null, position: number): boolean {
+    if (this.#filler.hasMusic) return true;
+    const local = entry === null ? -1 : position - entry.trackStart;
+    return entry !== null && local >= 0 && local < entry.sounding;
   }
 
   #retire(entries: Entry[]): void {
-    this.#retired.push(...entries);
-    this.#closeFaded();
+    for (const { reader } of entries) this.#retired.push(reader);
+    this.#closeUnheard();
   }
 
-  #closeFaded(): void {
+  #closeUnheard(): void {
     if (this.#retired.length === 0) return;
-    const [fading, done] = split(this.#retired, (entry) => this.#voices.some((voice) => voice.entry === entry));
-    for (const entry of done) entry.reader.close();
-    this.#retired = fading;
+    const [heard, done] = split(this.#retired, (reader) =>
+      this.#voices.some((voice) => voice.entry !== null && voice.reader === reader),
+    );
+    for (const reader of done) reader.close();
+    this.#retired = heard;
   }
+}
+
+/** At the place where the programme has it, from the entry's own reader. */
+function isInPlace(voice: TrackVoice): boolean {
+  return voice.origin === voice.entry.trackStart && voice.reader === voice.entry.reader;
+}
+
+function isOfSlot(voice: Voice, slot: number): voice is TrackVoice {
+  return voice.entry !== null && isInPlace(voice) && voice.entry.slot.slot === slot;
+}
+
+/** Where a track that is cut by its slot's end begins to fade. */
+function fadeOutAt({ reader, sounding, end }: Entry): number {
+  return reader.map.frames > sounding + FRAMES_PER_MS ? end - FADE_FRAMES : end;
+}
+
+/** Silent on purpose: a cut track's last moments, or a short rest behind a track. */
+function isRest(entry: Entry, position: number): boolean {
+  if (position >= fadeOutAt(entry)) return true;
+  const trackEnd = entry.trackStart + entry.sounding;
+  return position >= trackEnd && entry.end - trackEnd <= SILENT_REST_FRAMES;
+}
+
+/** The slot's track is not here yet, and only time is missing: its decoder is at work, or its beginning is near. */
+function comesSoon(entry: Entry, position: number): boolean {
+  const local = position - entry.trackStart;
+  if (local < 0) return -local <= OPEN_AHEAD_FRAMES;
+  return local < entry.sounding && !entry.reader.starved(local);
 }
 
 /** Adds `frames` frames with a gain that moves by `step` a frame, within 0 and 1, clipped to 16 bits. */
@@ -352,7 +473,7 @@ function sameTrack(a: PlayableTrack, b: PlayableTrack): boolean {
 }
 
 function checkSlot(slot: PlaybackSlot): void {
-  const { slot: number, startMs, durationMs } = slot;
+  const { slot: number, startMs, durationMs, trackStartMs = startMs } = slot;
   if (!Number.isSafeInteger(number) || number < 0)
     throw new PlaybackInputError(`slot number ${number} is not a whole number from 0`);
   if (!Number.isSafeInteger(startMs) || startMs < 0 || startMs > Number.MAX_SAFE_INTEGER / FRAMES_PER_MS / 2) {
@@ -360,6 +481,9 @@ function checkSlot(slot: PlaybackSlot): void {
   }
   if (!Number.isSafeInteger(durationMs) || durationMs < 1 || durationMs > MAX_DURATION_MS) {
     throw new PlaybackInputError(`slot ${number}: durationMs ${durationMs}; allowed: 1 to ${MAX_DURATION_MS}`);
+  }
+  if (!Number.isSafeInteger(trackStartMs) || trackStartMs < startMs || trackStartMs >= startMs + durationMs) {
+    throw new PlaybackInputError(`slot ${number}: trackStartMs ${trackStartMs} lies outside of the slot`);
   }
   checkTrack(slot.track);
 }

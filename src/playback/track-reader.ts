@@ -21,6 +21,8 @@ const CATCH_UP_FRAMES = 2 * RATE_HZ;
 const GIVE_UP_FRAMES = 2 * RATE_HZ;
 /** A decode that ends this much short is filled up with silence: two packets of AAC. */
 const MAX_PADDED_FRAMES = 4_096;
+/** Without a decoder (at rest): one is made when less than this is left. */
+const RESUME_FRAMES = AHEAD_FRAMES - RATE_HZ / 2;
 /** A decoder keeps its last packet back until the next one comes. */
 const PACKET_FRAMES = 9_600;
 /** Between two starts of a decoder: a track that cannot be decoded costs no more than this. */
@@ -41,6 +43,7 @@ export class TrackReader {
   #wanted = 0;
   #paused = false;
   #ended = false;
+  #suspended = false;
   #startedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(components: TrackReaderComponents, init: { track: PlayableTrack; env?: NodeJS.ProcessEnv }) {
@@ -56,6 +59,24 @@ export class TrackReader {
     return position < start || (this.#ended && position >= end && end < this.map.frames);
   }
 
+  /** A position to which the decoder does not come: wanting it empties the window. */
+  strays(position: number): boolean {
+    const { start, end } = this.#window;
+    return position < start || position > end + CATCH_UP_FRAMES;
+  }
+
+  /** As much is decoded as is ever kept ahead. */
+  get isAhead(): boolean {
+    return this.#suspended || this.#paused || this.#ended;
+  }
+
+  /** Ends the decoder and keeps what is decoded; a new one goes on behind it as soon as that is read. */
+  suspend(): void {
+    if (this.#suspended || this.#ended || this.#missing !== null || this.#window.end === this.#window.start) return;
+    this.close();
+    this.#suspended = true;
+  }
+
   /** Says where the track is (about to be) read; opens, moves on or restarts the decoder as needed. */
   want(position: number, nowMs: number): void {
     this.#wanted = Math.max(0, Math.min(position, this.map.frames));
@@ -64,7 +85,7 @@ export class TrackReader {
       this.#startedAtMs = nowMs;
       this.#open(at);
     }
-    if (this.#paused && this.#window.end - this.#wanted < AHEAD_FRAMES) {
+    if (this.#paused && !this.#suspended && this.#window.end - this.#wanted < AHEAD_FRAMES) {
       this.#paused = false;
       this.#decoder?.resume();
     }
@@ -85,10 +106,11 @@ export class TrackReader {
 
   /** Where a new decoder must start; null: the present one serves. */
   #restartPosition(): number | null {
-    const { start, end } = this.#window;
+    const { end } = this.#window;
     const wanted = this.#wanted;
+    if (this.#suspended && !this.strays(wanted)) return end - wanted < RESUME_FRAMES ? Math.max(wanted, end) : null;
     if (this.#decoder === null && !this.#ended) return wanted;
-    if (wanted < start || wanted > end + CATCH_UP_FRAMES) return wanted;
+    if (this.strays(wanted)) return wanted;
     if (this.#missing !== null) {
       const next = this.map.startFrame(this.#missing + 1);
       return wanted >= next - GIVE_UP_FRAMES && wanted >= end ? Math.max(next, wanted) : null;
@@ -107,7 +129,9 @@ export class TrackReader {
     this.#missing = null;
     this.#ended = false;
     this.#paused = false;
-    this.#window.reset(plan.firstFrame);
+    this.#suspended = false;
+    // A decoder that goes on where the window ends leaves it whole: decoding is exact from any place.
+    if (plan.firstFrame !== this.#window.end) this.#window.reset(plan.firstFrame);
     const decoder = new Decoder(
       this.#components,
       { track: this.map.track, plan, env: this.#env },

@@ -34,6 +34,11 @@ export interface PlaybackSlot {
   startMs: number;
   durationMs: number;
   track: PlayableTrack;
+  /**
+   * Station time of the track's first sample, whole milliseconds; the slot's start if left out. Later for a track that takes
+   * over within the slot: up to then the one before sounds on.
+   */
+  trackStartMs?: number;
   /** Why this box plays this one in place of the flock's: passed on to `onPlaying`. */
   reason?: 'moderation' | null;
 }
@@ -46,7 +51,7 @@ export interface Playing {
   actual: string | null;
   /** `fetch`: the slot's track is missing parts. */
   reason: 'moderation' | 'fetch' | null;
-  /** The filler sounds. */
+  /** Something else bridges the gap: the filler, or what sounded before a jump of the time. */
   filler: boolean;
 }
 
@@ -58,7 +63,7 @@ export interface PlaybackStatus {
   /** What is played to, such as `alsa`, `alsa:boxA`, `null`. */
   output: string;
   slot: number | null;
-  /** Of what is heard at this instant, from the slot's start. */
+  /** Of what is heard at this instant, from the start of the slot's track. */
   positionMs: number | null;
   /** What is heard against station time; positive: the sound is ahead. Null until measured. */
   offsetMs: number | null;
@@ -74,6 +79,8 @@ export interface PlaybackStatus {
   /** Restarts of the player after it ended by itself. */
   restarts: number;
   fillerMs: number;
+  /** Silent, after the first sound, where a track or the filler should have sounded. Short rests between tracks do not count. */
+  silentMs: number;
   /** Decoded of this slot's track, ahead of what is heard. */
   bufferedMs: number;
   /** True while nothing can be heard, by choice (`null`) or because no output works. */

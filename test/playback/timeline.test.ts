@@ -1,9 +1,10 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { PlaybackInputError } from '../../src/playback/errors.ts';
 import { FADE_FRAMES, MAX_SLOTS, Timeline } from '../../src/playback/timeline.ts';
 import type { PlayableTrack, PlaybackSlot, Playing } from '../../src/playback/types.ts';
-import { decode, keptLog, lagBetween } from './support.ts';
+import { decode, keptLog, lagBetween, until } from './support.ts';
 import { type MadeTrack, MemoryStore, makeTrack } from './tracks.ts';
 
 const START_MS = 1_800_000_000_000;
@@ -63,6 +64,21 @@ class Stage {
     return out;
   }
 
+  /** Renders at the pace of time, waiting for nothing: what is not decoded by then is missing. */
+  async live(forMs: number): Promise<Int16Array> {
+    const frames = forMs * 48;
+    const out = new Int16Array(frames * 2);
+    const begin = performance.now() - this.position / 48;
+    for (let done = 0; done < frames; done += STEP_FRAMES) {
+      this.timeline.prepare(this.position, this.position / 48);
+      this.timeline.render(this.position, STEP_FRAMES, out.subarray(done * 2));
+      if (this.changes.at(-1) !== this.timeline.playing) this.changes.push(this.timeline.playing);
+      this.position += STEP_FRAMES;
+      await sleep(Math.max(0, begin + this.position / 48 - performance.now()));
+    }
+    return out;
+  }
+
   async #supplied(): Promise<void> {
     for (let pauses = 0; pauses < MAX_PAUSES; pauses++) {
       // The timeline's time is the programme's own, however fast this runs.
@@ -102,6 +118,25 @@ function loudest(pcm: Int16Array, from: number, frames: number): number {
   let peak = 0;
   for (let i = from * 2; i < (from + frames) * 2; i++) peak = Math.max(peak, Math.abs(pcm[i]!));
   return peak;
+}
+
+/** The least loud tenth of a second. */
+function quietest(pcm: Int16Array): number {
+  let least = Number.POSITIVE_INFINITY;
+  for (let from = 0; from + 4_800 <= pcm.length / 2; from += 4_800) least = Math.min(least, loudest(pcm, from, 4_800));
+  return least;
+}
+
+/** ffmpeg processes that this one has started. */
+function decoders(): number {
+  return readdirSync('/proc').filter((pid) => {
+    try {
+      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+      return stat.includes('(ffmpeg)') && Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) === process.pid;
+    } catch {
+      return false;
+    }
+  }).length;
 }
 
 describe('Timeline', () => {
@@ -216,6 +251,38 @@ describe('Timeline', () => {
     });
   });
 
+  it('lets a track take over within a slot, from its own beginning, and gives the slot back at the right sample', async () => {
+    stage = new Stage(local.track);
+    stage.slot(1, 0, 25_001, mp3.track);
+    const before = await stage.play(2_000);
+    expectSame(before, 0, whole.mp3, 0, 2_000 * 48);
+    stage.slot(1, 0, 25_001, flac.track, { trackStartMs: START_MS + 3_000, reason: 'moderation' });
+    const own = await stage.play(8_000);
+    // The track before sounds on up to the change, and fades under the first moments of the other.
+    expectSame(own, 0, whole.mp3, 2_000 * 48, 1_000 * 48);
+    expectSame(own, 1_000 * 48 + FADE_FRAMES, whole.flac, FADE_FRAMES, 4_500 * 48);
+    stage.slot(1, 0, 25_001, mp3.track);
+    const back = await stage.play(12_000);
+    expectSame(back, 2_000 * 48, whole.mp3, 10_000 * 48, 2_000 * 48);
+    expect(stage.changes.map(({ actual, reason, filler }) => [actual, reason, filler])).toEqual([
+      [mp3.track.trackHash, null, false],
+      [flac.track.trackHash, 'moderation', false],
+      [mp3.track.trackHash, null, false],
+    ]);
+    expect(stage.timeline.fillerFrames).toBe(0);
+    expect(stage.timeline.silentFrames).toBe(0);
+  });
+
+  it('fills what a short track of its own leaves of the slot', async () => {
+    stage = new Stage(local.track);
+    stage.slot(1, 0, 25_001, mp3.track);
+    await stage.play(2_000);
+    stage.slot(1, 0, 25_001, flac.track, { trackStartMs: START_MS + 3_000, reason: 'moderation' });
+    const out = await stage.play(12_000);
+    expect(quietest(out)).toBeGreaterThan(300);
+    expect(stage.changes.at(-1)).toEqual({ slot: 1, actual: null, reason: 'moderation', filler: true });
+  });
+
   it('drops slots that are void, and what a newer slot overlaps', async () => {
     stage = new Stage();
     stage.slot(1, 0, 2_000, flac.track);
@@ -223,7 +290,7 @@ describe('Timeline', () => {
     stage.slot(3, 4_000, 2_000, flac.track);
     stage.timeline.dropFrom(3);
     stage.slot(7, 1_500, 600, mp3.track);
-    expect([1, 2, 3, 7].map((slot) => stage.timeline.startOf(slot))).toEqual([null, null, null, START_MS + 1_500]);
+    expect([1, 2, 3, 7].map((slot) => stage.timeline.trackStartOf(slot))).toEqual([null, null, null, START_MS + 1_500]);
   });
 
   it('refuses nonsense and more slots than it keeps', () => {
@@ -231,6 +298,9 @@ describe('Timeline', () => {
     expect(() => stage.slot(1, 0.5, 1_000, mp3.track)).toThrow(PlaybackInputError);
     expect(() => stage.slot(-1, 0, 1_000, mp3.track)).toThrow(PlaybackInputError);
     expect(() => stage.slot(1, 0, 0, mp3.track)).toThrow(PlaybackInputError);
+    for (const trackStartMs of [START_MS - 1, START_MS + 1_000, START_MS + 0.5]) {
+      expect(() => stage.slot(1, 0, 1_000, mp3.track, { trackStartMs })).toThrow('outside of the slot');
+    }
     expect(() => stage.slot(1, 0, 1_000, { ...mp3.track, segments: [] })).toThrow(PlaybackInputError);
     for (let slot = 0; slot < MAX_SLOTS; slot++) stage.slot(slot, slot * 1_000, 1_000, flac.track);
     expect(() => stage.slot(MAX_SLOTS, MAX_SLOTS * 1_000, 1_000, flac.track)).toThrow(`${MAX_SLOTS} slots`);
@@ -245,5 +315,80 @@ describe('Timeline', () => {
     const out = await stage.play(9_000);
     expect(loudest(out, 2_000 * 48, 12_000)).toBeGreaterThan(300);
     expectSame(out, 7_500 * 48, whole.flac, 200 * 48, 1_500 * 48);
+  });
+});
+
+/** What comes without warning: nothing is waited for here, every frame is due at its time. */
+describe('Timeline, surprised', () => {
+  let stage: Stage;
+  afterEach(() => stage.timeline.close());
+
+  it('keeps the filler ready without a process, and fills at once when the programme is gone', async () => {
+    stage = new Stage(local.track);
+    stage.slot(1, 0, 25_001, mp3.track);
+    await stage.play(14_000);
+    await until('no filler decoder', () => {
+      stage.timeline.prepare(stage.position, stage.position / 48);
+      return decoders() <= 1;
+    });
+    expect(stage.timeline.supply(stage.position).fillerFrames).toBeGreaterThan(3 * 48_000);
+    stage.timeline.dropFrom(0);
+    const out = await stage.live(1_000);
+    expect(quietest(out)).toBeGreaterThan(300);
+    // The decoder goes on behind what was ready, seamlessly, and the next track behind this one.
+    const filled = await stage.play(30_000);
+    expect(quietest(filled)).toBeGreaterThan(300);
+    expect(stage.timeline.silentFrames).toBe(0);
+  });
+
+  it.each([
+    ['forward within the slot', 15_000],
+    ['back within the slot', -11_000],
+    ['into another slot', 23_000],
+  ])('bridges a jump %s with what is decoded at the old place', async (_, byMs) => {
+    stage = new Stage();
+    stage.slot(1, -12_000, 25_001, mp3.track);
+    stage.slot(2, 13_001, 25_001, { ...mp3.track, trackHash: 'sha256:other' });
+    const before = await stage.play(500);
+    const old = 12_500 * 48;
+    expectSame(before, 9_600, whole.mp3, 12_000 * 48 + 9_600, 14_400);
+    stage.position += byMs * 48;
+    const out = await stage.live(3_000);
+    // At first the old place sounds on, sample for sample; a second later at the latest the new one is in.
+    expectSame(out, 0, whole.mp3, old, STEP_FRAMES);
+    expect(quietest(out)).toBeGreaterThan(300);
+    expect(stage.timeline.silentFrames).toBe(0);
+    const at = stage.position - 24_000;
+    const place = at < START + 13_001 * 48 ? at - START + 12_000 * 48 : at - START - 13_001 * 48;
+    expectSame(out, 3_000 * 48 - 24_000, whole.mp3, place, 24_000);
+    expect(stage.changes.map(({ actual, filler }) => actual !== null || filler)).not.toContain(false);
+  });
+
+  it('bridges another programme at another time, as when two stations become one', async () => {
+    stage = new Stage(local.track);
+    stage.slot(7, -12_000, 25_001, mp3.track);
+    await stage.play(500);
+    stage.timeline.dropFrom(0);
+    stage.position += 3_600_000 * 48;
+    stage.slot(1, 3_600_500 - 3_000, 7_300, flac.track);
+    const out = await stage.live(3_000);
+    expect(quietest(out)).toBeGreaterThan(300);
+    expectSame(out, 2_500 * 48, whole.flac, 5_500 * 48, 24_000);
+    expect(stage.timeline.silentFrames).toBe(0);
+  });
+
+  it('counts what it could not help', async () => {
+    stage = new Stage();
+    stage.slot(1, -12_000, 25_001, mp3.track);
+    await stage.play(500);
+    const missing = mp3.track.segments.map(({ samples }) => ({ cid: 'missing', samples }));
+    stage.timeline.dropFrom(0);
+    stage.slot(1, 0, 25_001, { ...mp3.track, trackHash: 'sha256:gone', segments: missing });
+    await stage.live(6_000);
+    const silentMs = stage.timeline.silentFrames / 48;
+    // The old track's four seconds, and then nothing.
+    expect(silentMs).toBeGreaterThan(500);
+    expect(silentMs).toBeLessThan(2_500);
+    expect(stage.changes.at(-1)).toEqual({ slot: 1, actual: null, reason: 'fetch', filler: false });
   });
 });
