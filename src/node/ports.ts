@@ -103,7 +103,15 @@ export interface LibraryPort {
 /** A track's manifest as the node needs it: what to play, and which blocks that takes. */
 export interface TrackPlan {
   track: PlayableTrack;
-  meta: { artist: string; title: string; album: string; year: number | null; genre: string; cover: string | null };
+  meta: {
+    artist: string;
+    title: string;
+    album: string;
+    year: number | null;
+    genre: string;
+    explicit: boolean;
+    cover: string | null;
+  };
   durationMs: number;
   /** Every block below the manifest, in playing order (init first), cover last. */
   blocks: { cid: string; bytes: number }[];
@@ -144,6 +152,7 @@ export interface PlaybackFigures {
   corrections: number;
   underruns: number;
   fillerMs: number;
+  silentMs: number;
   silent: boolean;
   reason: string | null;
 }
@@ -151,9 +160,24 @@ export interface PlaybackFigures {
 export interface PlaybackPort {
   start(): Promise<void>;
   stop(): Promise<void>;
-  schedule(slot: { slot: number; startMs: number; durationMs: number; track: PlayableTrack }): void;
+  /** `reason`: why this box plays it in place of the flock's; comes back in the report. */
+  schedule(slot: {
+    slot: number;
+    startMs: number;
+    durationMs: number;
+    track: PlayableTrack;
+    reason?: 'moderation' | null;
+  }): void;
   unschedule(fromSlot: number): void;
   onPlaying(handler: (report: PlayingReport) => void): void;
   clockStepped(): void;
+  /** Percent, 0 to 100. */
+  setVolume(percent: number): void;
+  /** How much earlier the samples are sent out; a player without it takes a new trim at its next start. */
+  setTrim?(trimMs: number): void;
+  /** A few quiet beeps. @throws when there is no output to beep through */
+  testTone?(): unknown;
+  /** Drops the filler that sounds, and asks for another. */
+  refreshFiller?(): void;
   status(): PlaybackFigures;
 }

@@ -74,6 +74,7 @@ export function buildSnapshot(sources: SnapshotSources): StatusSnapshot {
       corrections: playback.corrections,
       underruns: playback.underruns,
       filler_ms: playback.fillerMs,
+      silent_ms: playback.silentMs,
     },
     output: {
       wanted: sources.output,

@@ -192,6 +192,8 @@ export interface SyncStatus {
   corrections: number;
   underruns: number;
   filler_ms: number;
+  /** Silence, after the first sound, where the programme or the filler should have sounded. */
+  silent_ms: number;
 }
 
 export interface OutputStatus {

@@ -15,14 +15,24 @@ export interface DemoResult {
   /** Slots that nobody proposed for. */
   fallbacks: number;
   played_slots: number;
-  /** Samples in which a node that had sounded before sounded nothing at all while the programme ran. */
+  /** Silences of nodes that had sounded before, while the programme ran. */
   silent_moments: number;
-  /** The first of them: who, where, and since when it runs. */
+  /** The first of them: who, where, since when it runs, and what it did in the sample before. */
   silences: string[];
+  /** By the nodes' own counts: rendered as silence where something should have sounded, summed over processes. */
+  silent_ms: number;
   conflicts: number[];
 }
 
 const SHOWN_SILENCES = 10;
+
+/** One process, as its last sample showed it. */
+interface Sample {
+  state: string;
+  uptimeMs: number;
+  silentMs: number;
+  hasSounded: boolean;
+}
 
 /** Collects the nodes' own reports over a run and sets them against each other. */
 export class FlockObserver {
@@ -33,8 +43,9 @@ export class FlockObserver {
   readonly #played = new Map<string, Set<number>>();
   readonly #foreign = new Set<string>();
   readonly #silences: string[] = [];
-  /** By node: uptime at which it last sounded. A smaller uptime afterwards is a new process. */
-  readonly #soundedAtUptimeMs = new Map<string, number>();
+  /** By node. A smaller uptime in the next sample is a new process. */
+  readonly #samples = new Map<string, Sample>();
+  #silentMs = 0;
 
   /** One moment: the status of every node that answered. */
   add(statuses: readonly StatusSnapshot[]): void {
@@ -64,6 +75,7 @@ export class FlockObserver {
       played_slots: new Set([...this.#played.values()].flatMap((slots) => [...slots])).size,
       silent_moments: this.#silences.length,
       silences: this.#silences.slice(0, SHOWN_SILENCES),
+      silent_ms: this.#silentMs,
       conflicts,
     };
   }
@@ -89,16 +101,31 @@ export class FlockObserver {
     if (now.node_id !== null && now.node_id !== status.node.id) this.#foreign.add(status.node.id);
   }
 
-  /** Once a process has sounded it must not fall silent; before, nothing is decoded yet. */
+  /**
+   * Once a process has sounded it must not fall silent; before, nothing is decoded yet. A silence is what the node's own
+   * count of silent frames says, or two samples in a row that are idle: one alone may fall between two sounds.
+   */
   #noteSilence({ now, node, output, station, sync }: StatusSnapshot): void {
-    const before = this.#soundedAtUptimeMs.get(node.id);
-    const sounded = before !== undefined && before <= node.uptime_ms;
-    if (output.state === 'playing' || output.state === 'filler') this.#soundedAtUptimeMs.set(node.id, node.uptime_ms);
-    else if (!sounded) this.#soundedAtUptimeMs.delete(node.id);
-    if (!sounded || now === null || now.slot < 0 || output.state !== 'idle') return;
+    const last = this.#samples.get(node.id);
+    const before = last !== undefined && last.uptimeMs <= node.uptime_ms ? last : null;
+    const sounds = output.state === 'playing' || output.state === 'filler';
+    const sample = {
+      state: output.state,
+      uptimeMs: node.uptime_ms,
+      silentMs: sync.silent_ms,
+      hasSounded: sounds || before?.hasSounded === true,
+    };
+    this.#samples.set(node.id, sample);
+    const newlySilentMs = sync.silent_ms - (before?.silentMs ?? 0);
+    this.#silentMs += newlySilentMs;
+    if (before === null || !before.hasSounded || now === null || now.slot < 0) return;
+    const idleTwice = output.state === 'idle' && before.state === 'idle';
+    if (!idleTwice && newlySilentMs === 0) return;
     const at = `${station.time_ms - now.start_ms} of ${now.duration_ms} ms`;
     this.#silences.push(
-      `${node.name}, slot ${now.slot} (${now.source}) at ${at}, up ${node.uptime_ms} ms, filler ${sync.filler_ms} ms`,
+      `${node.name}, slot ${now.slot} (${now.source}) at ${at}: ${output.state}, up ${node.uptime_ms} ms, ` +
+        `before ${before.state}, up ${before.uptimeMs} ms; silent for ${newlySilentMs} ms more, ${sync.silent_ms} ms in all, ` +
+        `filler ${sync.filler_ms} ms`,
     );
   }
 

@@ -128,6 +128,7 @@ export function sampleSnapshot(): StatusSnapshot {
       corrections: 1,
       underruns: 0,
       filler_ms: 0,
+      silent_ms: 0,
     },
     output: { wanted: 'auto', device: 'alsa:default', state: 'playing', silent: false, reason: null },
     diverged: false,
