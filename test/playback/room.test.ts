@@ -118,7 +118,7 @@ describe('playing', () => {
     startMs = Math.floor(clock.stationNowMs());
     playback.unschedule(4);
     await until('idle', () => playback.status().state === 'idle');
-    expect(heard.at(-1)).toEqual({ slot: null, actual: null, reason: null, filler: false });
+    expect(heard.at(-1)).toMatchObject({ slot: null, actual: null, reason: null });
     await playback.stop();
     await playback.stop();
     expect(playback.status().state).toBe('stopped');
