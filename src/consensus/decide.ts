@@ -14,7 +14,9 @@ export function isPresent(state: ConsensusState, settling: Settling): boolean {
   // Who may not endorse is no witness either: what is shown to it alone in the last instant reaches nobody else in time.
   if (!entries.has(state.crypto.nodeId)) return false;
   if (entries.size === 1) return true;
-  return state.peers.length > 0 && state.presentSinceMs <= settling.phases.openMs;
+  const { openMs, deltaMs } = settling.phases;
+  // Proposals that came before their basis was known here were not judged when they came: past a Delta it was too late.
+  return state.peers.length > 0 && state.presentSinceMs <= openMs && settling.openedMs <= openMs + deltaMs;
 }
 
 /** Decides whatever is due. The late deadline is for nodes that could learn the record from nobody. */

@@ -49,6 +49,7 @@ function newSettling(state: ConsensusState, slot: number, basis: Link, phases: S
     basis,
     phases,
     rounds: roundsOf(rules, phases, roster.entries.size),
+    openedMs: state.nowMs,
     candidates: new Map(),
     values: new Map(),
     changed: false,

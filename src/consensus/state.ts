@@ -56,6 +56,8 @@ export interface Settling {
   phases: SlotPhases;
   /** R. */
   rounds: number;
+  /** When the basis was known here, and proposals could be judged. */
+  openedMs: number;
   candidates: Map<NodeId, Candidate>;
   /** Body hash to value, of everything that was accepted. */
   values: Map<string, Value>;

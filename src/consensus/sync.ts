@@ -294,8 +294,8 @@ function mayBelieve(turn: Turn, settling: Settling): boolean {
 export function pullDue(turn: Turn): void {
   const { state } = turn;
   if (state.chain === null || state.phase === 'listening' || state.phase === 'joining') return;
-  const asked = peersAsked(state, 'records');
-  if (asked.length >= RECORDS_QUESTIONS) return;
+  const open = [...state.requests.values()].filter(({ request }) => request.kind === 'records');
+  if (open.length >= RECORDS_QUESTIONS) return;
   const goal = mostHeard(turn);
   if (goal === null) {
     state.wantsRecords = false;
@@ -306,7 +306,9 @@ export function pullDue(turn: Turn): void {
     adopt(turn, known);
     return;
   }
-  const free = state.peers.filter((id) => !asked.includes(id));
+  // The only neighbour is asked again when its answer is overdue: it may be lost.
+  const waiting = open.filter(({ askedMonoMs }) => turn.monoMs - askedMonoMs < OVERDUE_MS || state.peers.length > 1);
+  const free = state.peers.filter((id) => !waiting.some(({ peer }) => peer === id));
   const knowing = free.filter((id) => goal.voices.includes(id));
   // In turn: one that does not answer must not be asked again and again.
   const peer = knowing[state.nextRequestId % knowing.length] ?? free[state.nextRequestId % free.length];
@@ -315,12 +317,10 @@ export function pullDue(turn: Turn): void {
   askRecords(turn, peer, Math.min(head + 1, goal.slot), goal.head);
 }
 
-function peersAsked(state: ConsensusState, kind: SyncRequest['kind']): NodeId[] {
-  return [...state.requests.values()].flatMap((pending) => (pending.request.kind === kind ? [pending.peer] : []));
-}
-
 /** Questions for records open at once: a lost answer must not cost a slot. */
 const RECORDS_QUESTIONS = 2;
+/** After that an answer that is not here yet may be lost. */
+const OVERDUE_MS = 1_500;
 
 interface Goal {
   slot: number;

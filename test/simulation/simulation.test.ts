@@ -66,6 +66,11 @@ describe('processes that get no turn for a while', () => {
     [5, 3, 3_000, 'cold'],
     [2, 4, 3_000, 'warm'],
     [2, 6, 3_000, 'warm'],
+    // Proposals that came before a late record were judged by deadlines that had passed.
+    [2, 9, 3_000, 'warm'],
+    [2, 12, 6_000, 'cold'],
+    [3, 17, 6_000, 'warm'],
+    [10, 23, 6_000, 'warm'],
   ] as const)('do not split a flock of %i (seed %i, up to %i ms, %s)', (nodes, seed, forMs, start) => {
     expectSound({ nodes, slots: 40, seed, start, loss: 0.02, stall: { forMs, chance: 0.5 } }, quick);
   });
