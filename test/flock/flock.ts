@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { FAST_RULES, rulesJson } from '../../src/consensus/rules.ts';
@@ -16,7 +17,7 @@ const STATUS_TIMEOUT_MS = 2_000;
  * Short phases, but with half of each short track for proposing: that gives a Delta of two seconds, which several
  * processes on two busy cores keep. What holds when nobody keeps it is the simulation's matter.
  */
-const FLOCK_RULES = { ...FAST_RULES, propose_pct: 50, select_pct: 60, delta_ms: 2_000 };
+export const FLOCK_RULES = { ...FAST_RULES, propose_pct: 50, select_pct: 60, delta_ms: 2_000 };
 
 export interface FlockNodeInit {
   name: string;
@@ -25,6 +26,12 @@ export interface FlockNodeInit {
   /** Further command line words. */
   extra?: string[];
   env?: Record<string, string>;
+  /** Words before the node's own command: what it is to run in. */
+  within?: string[];
+  /** Words for Node.js. */
+  runtime?: string[];
+  /** Where its page answers when 127.0.0.1 is not the node's own: a socket in the file system. */
+  socket?: string;
 }
 
 interface RunFile {
@@ -73,7 +80,10 @@ export class FlockNode {
     const runFile = join(this.dataDir, 'run.json');
     rmSync(runFile, { force: true });
     const args = [...this.#arguments, ...bootstrap.flatMap((address) => ['--bootstrap', address])];
-    const child = spawn(process.execPath, ['--max-old-space-size=96', '--max-semi-space-size=2', BUNDLE, ...args], {
+    const { within = [], runtime = [] } = this.init;
+    const node = [process.execPath, '--max-old-space-size=96', '--max-semi-space-size=2', ...runtime, BUNDLE];
+    const [command = '', ...words] = [...within, ...node, ...args];
+    const child = spawn(command, words, {
       cwd: ROOT,
       env: { ...process.env, MALLOC_ARENA_MAX: '2', ...this.init.env },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -95,10 +105,11 @@ export class FlockNode {
   /** Null when the node does not answer. */
   async status(): Promise<StatusSnapshot | null> {
     if (!this.running || this.#run === null) return null;
+    const url = `http://127.0.0.1:${this.#run.http_port}/api/status`;
+    const signal = AbortSignal.timeout(STATUS_TIMEOUT_MS);
     try {
-      const response = await fetch(`http://127.0.0.1:${this.#run.http_port}/api/status`, {
-        signal: AbortSignal.timeout(STATUS_TIMEOUT_MS),
-      });
+      if (this.init.socket !== undefined) return await getThrough(this.init.socket, url, signal);
+      const response = await fetch(url, { signal });
       return (await response.json()) as StatusSnapshot;
     } catch {
       return null;
@@ -203,6 +214,13 @@ export class Flock {
     const logs = this.nodes.map((node) => `--- ${node.init.name}\n${readFileSync(node.logFile, 'utf8').slice(-1_500)}`);
     return [...now, ...logs].join('\n');
   }
+}
+
+async function getThrough(socketPath: string, url: string, signal: AbortSignal): Promise<StatusSnapshot> {
+  const [response] = await once(request(url, { socketPath, signal }).end(), 'response');
+  let text = '';
+  for await (const chunk of response.setEncoding('utf8')) text += chunk;
+  return JSON.parse(text);
 }
 
 export function sleep(ms: number): Promise<void> {
