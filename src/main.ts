@@ -8,7 +8,16 @@ import { homedir, hostname } from 'node:os';
 import { join } from 'node:path';
 import { CID } from 'multiformats/cid';
 import { StationClock } from './clock/station-clock.ts';
-import { createConsensus, DEFAULT_RULES, nextWakeMs, stationId, step, view } from './consensus/index.ts';
+import {
+  createConsensus,
+  DEFAULT_RULES,
+  drawOf,
+  likesCount,
+  nextWakeMs,
+  stationId,
+  step,
+  view,
+} from './consensus/index.ts';
 import {
   createContentStore,
   createDatastore,
@@ -35,6 +44,7 @@ import { projectRoot } from './node/project-root.ts';
 import { withRoom } from './node/room-maker.ts';
 import { EXIT_WRONG_SETTINGS, loadSettings, packageVersion, type Settings } from './node/settings.ts';
 import { buildSnapshot } from './node/snapshot.ts';
+import { Taste } from './node/taste.ts';
 import { toTrackPlan } from './node/track-plan.ts';
 import { createPlayback } from './playback/index.ts';
 import { createHost, createMounts, musicFolder } from './system/index.ts';
@@ -239,6 +249,7 @@ function composeNode(
     nodeName: settings.name,
     rules,
     deployAfterMs: settings.deployAfterMs,
+    keepDraws: true,
   });
   const readManifest: ReadManifest = (bytes) => toTrackPlan(decodeManifest(bytes));
   const playback = createPlayback(
@@ -250,12 +261,16 @@ function composeNode(
     },
     { output: settings.output, volume: settings.volume, trimMs: -settings.trimMs },
   );
+  const taste = new Taste({ wallMs: () => Date.now(), log }, { dataDir: settings.dataDir });
+  taste.load();
   const node = new StarlingNode(
     {
       consensus: {
         step: (event) => step(state, event),
         nextWakeMs: () => nextWakeMs(state),
         view: (nowMs) => view(state, nowMs),
+        draw: (slot) => drawOf(state, slot),
+        likesCount: () => likesCount(state),
       },
       clock,
       network,
@@ -264,6 +279,7 @@ function composeNode(
       blocks,
       readManifest,
       journal,
+      taste,
       monoMs,
       randomBytes: (count) => Uint8Array.from(randomBytes(count)),
       log,

@@ -21,5 +21,5 @@ export type * from './messages.ts';
 export { DEFAULT_RULES, FAST_RULES, parseRules, type Rules, RulesError, rulesHash, rulesJson } from './rules.ts';
 export { type ConsensusInit, type ConsensusState, createConsensus } from './state.ts';
 export { nextWakeMs, step } from './step.ts';
-export { view } from './view.ts';
+export { likesCount, view } from './view.ts';
 export { vrfProve, vrfPublicKey, vrfVerify } from './vrf.ts';

@@ -82,3 +82,10 @@ function peersOf(state: ConsensusState): ConsensusView['peers'] {
     return { nodeId, slot, head, diverged, reason, track, lastHeardMs: monoMs };
   });
 }
+
+/** Whether this node's likes weigh in the draw: the rules in force say so, and it is in the roster. */
+export function likesCount(state: ConsensusState): boolean {
+  if (state.chain === null) return false;
+  const { log } = headOf(state.chain);
+  return log.rules.like_weight_max > 1 && log.roster.entries.has(state.crypto.nodeId);
+}

@@ -29,3 +29,16 @@ export const PULSE_MS = 250;
 export const MAX_REMEMBERED_TRACKS = 32_768;
 /** Journal rows that wait for a full card: the log's records within memory, and what was signed meanwhile. */
 export const MAX_UNWRITTEN = 4_096;
+/** Tracks that a box never plays again: a press a day for ten years; the file stays below a megabyte. */
+export const MAX_BLACKLIST = 4_096;
+/** Of the name that is kept beside a blacklisted track's hash. */
+export const MAX_KEPT_NAME_CHARS = 120;
+/** Genres that are filtered, and the longest of them: tags have genres of a few words. */
+export const MAX_FILTER_GENRES = 64;
+export const MAX_GENRE_CHARS = 64;
+/** The player has written this much ahead and opens a decoder meanwhile: a skip is heard after it. */
+export const SWITCH_LEAD_MS = 1_200;
+/** A second press within this time is the same wish: what the first one asked for is not even heard yet. */
+export const SAME_PRESS_MS = 1_500;
+/** How long the button undoes the last "never again". */
+export const UNDO_MS = 10_000;

@@ -1,11 +1,14 @@
 import type { ConsensusView, Effect, Indication, ScheduledTrack } from '../consensus/events.ts';
 import { MAX_OFFERS, MAX_REMEMBERED_TRACKS } from './bounds.ts';
 import { CrossSeeder } from './cross-seeder.ts';
+import type { DrawPicture } from './draw.ts';
 import { Fetcher, type FetchOrder } from './fetcher.ts';
 import { type ConsensusPort, Heart } from './heart.ts';
 import type { Journal } from './journal.ts';
 import { KeptTracks } from './kept-tracks.ts';
+import { Listener, type SlotTags } from './listener.ts';
 import { chooseOffers, shuffler } from './offers.ts';
+import { type CatalogNote, overheard, PeerCatalogs } from './peer-catalogs.ts';
 import type {
   BlocksPort,
   LibraryPort,
@@ -18,14 +21,21 @@ import type {
   ReadManifest,
   TrackPlan,
 } from './ports.ts';
-import { Programme } from './programme.ts';
+import { Programme, type ProgrammeSlot } from './programme.ts';
+import { Taste } from './taste.ts';
 import { type ClockFilter, TimeKeeper } from './time-keeper.ts';
 
 /** Slots shown as history, and kept to say who had which track. */
 const HISTORY_SLOTS = 50;
 
 export interface NodeComponents {
-  consensus: ConsensusPort & { view(nowMs: number): ConsensusView };
+  consensus: ConsensusPort & {
+    view(nowMs: number): ConsensusView;
+    /** How a slot was or is being drawn; null where this node does not know. */
+    draw?(slot: number): DrawPicture | null;
+    /** Whether this node's likes weigh in the draw. */
+    likesCount?(): boolean;
+  };
   clock: ClockFilter;
   network: NetworkPort;
   library: LibraryPort;
@@ -33,6 +43,8 @@ export interface NodeComponents {
   blocks: BlocksPort;
   readManifest: ReadManifest;
   journal: Journal;
+  /** What the listeners of this box do not want to hear, loaded; without it nothing of that outlives this node. */
+  taste?: Taste;
   /** Local monotonic clock, fractional milliseconds, the same for every process of this machine. */
   monoMs(): number;
   randomBytes(count: number): Uint8Array;
@@ -65,13 +77,18 @@ type EffectOf<T extends Effect['type']> = Extract<Effect, { type: T }>;
 export class StarlingNode {
   readonly #components: NodeComponents;
   readonly #init: NodeInit;
+  readonly #network: NetworkPort;
   readonly #heart: Heart;
   readonly #fetcher: Fetcher;
   readonly #programme: Programme;
   readonly #kept: KeptTracks;
   readonly #crossSeeder: CrossSeeder;
   readonly #timeKeeper: TimeKeeper;
+  readonly #catalogs: PeerCatalogs;
   readonly #random: () => number;
+  /** What listeners of this box may wish. */
+  readonly listener: Listener;
+  readonly #tags = new Map<number, SlotTags>();
   readonly #decided = new Map<number, DecidedSlot>();
   readonly #lastSlot = new Map<string, number>();
   /** Manifests that the fetcher brought, by slot. */
@@ -81,6 +98,9 @@ export class StarlingNode {
   #fetchedTracks = 0;
   #fallbacks = 0;
   #playing: PlayingReport | null = null;
+  /** Slot in which the consensus was told of a place that this box keeps empty; -1: none. */
+  #toldEmpty = -1;
+  #lastFiller: PlayableTrack | null = null;
   #running = false;
   #offersAreStale = false;
 
@@ -91,7 +111,20 @@ export class StarlingNode {
     this.#random = shuffler(new DataView(components.randomBytes(4).buffer).getUint32(0));
     const ownTracks = () => library.tracks();
     this.#timeKeeper = this.#createTimeKeeper();
-    this.#programme = new Programme({ playback, blocks, readManifest, ownTracks, random: this.#random, log });
+    this.#catalogs = this.#createCatalogs();
+    this.#network = overheard(network, this.#catalogs);
+    this.#programme = new Programme({
+      playback,
+      blocks,
+      readManifest,
+      ownTracks,
+      judge: (slot, track, plan) => this.listener.judge(slot, track, plan),
+      likesOwn: (track) => this.listener.likesOwn(track),
+      stationNowMs: () => this.stationNowMs(),
+      random: this.#random,
+      log,
+    });
+    this.listener = this.#createListener();
     this.#kept = new KeptTracks({
       content: network.content,
       blocks,
@@ -134,7 +167,8 @@ export class StarlingNode {
   async start(): Promise<void> {
     if (this.#running) return;
     this.#running = true;
-    const { network, library, playback, journal, log } = this.#components;
+    const { library, playback, journal, log } = this.#components;
+    const network = this.#network;
     const restored = journal.read();
     for (const cause of journal.damage) log.error('the journal was damaged', { cause });
     this.#kept.restore(restored);
@@ -154,6 +188,7 @@ export class StarlingNode {
       log.error('own music cannot be read', { cause: (error as Error).message });
     });
     this.#libraryChanged();
+    this.#catalogs.start();
   }
 
   async stop(): Promise<void> {
@@ -164,6 +199,7 @@ export class StarlingNode {
     this.#timeKeeper.stop();
     this.#fetcher.stop();
     this.#crossSeeder.stop();
+    this.#catalogs.stop();
     await playback.stop();
     await library.stop();
     await network.stop();
@@ -190,6 +226,26 @@ export class StarlingNode {
     return this.#arrived.get(slot)?.plan ?? this.#programme.get(slot)?.plan ?? null;
   }
 
+  /** The slot as the player has it, with what plays in its stead; undefined where it is not known here. */
+  placeOf(slot: number): ProgrammeSlot | undefined {
+    return this.#programme.get(slot);
+  }
+
+  /** What the proposer of a slot's track said of it; null while the slot is not decided, or was before the start. */
+  tagsOf(slot: number): SlotTags | null {
+    return this.#tags.get(slot) ?? null;
+  }
+
+  /** How a slot was or is being drawn; null where this node does not know. */
+  draw(slot: number): DrawPicture | null {
+    return this.#components.consensus.draw?.(slot) ?? null;
+  }
+
+  /** Where a peer's catalog is, as far as it said so. */
+  catalogNoteOf(nodeId: string): CatalogNote {
+    return this.#catalogs.noteOf(nodeId);
+  }
+
   /** All blocks of a slot's track are here. */
   isReady(slot: number): boolean {
     return this.#ready.has(slot) || this.#isOwn(slot);
@@ -214,7 +270,8 @@ export class StarlingNode {
 
   /** What fills a hole in the programme: an own track, null without music. */
   filler(): PlayableTrack | null {
-    return this.#programme.filler();
+    this.#lastFiller = this.#programme.filler();
+    return this.#lastFiller;
   }
 
   /** Drops the track of others that was used longest ago, for a card that is full. False when none can go. */
@@ -244,11 +301,42 @@ export class StarlingNode {
     });
   }
 
+  #createCatalogs(): PeerCatalogs {
+    const { network, library, blocks, log } = this.#components;
+    return new PeerCatalogs({
+      nodeId: () => network.nodeId,
+      own: () => ({ cid: library.catalogCid(), tracks: library.status().ready }),
+      peers: () => network.peers(),
+      request: (peer, request, timeoutMs) => network.request(peer, request, timeoutMs),
+      content: network.content,
+      blocks,
+      log,
+    });
+  }
+
+  #createListener(): Listener {
+    const { library, taste, log } = this.#components;
+    return new Listener({
+      taste: taste ?? new Taste({ wallMs: () => Date.now(), log }, { dataDir: null }),
+      programme: this.#programme,
+      catalogs: this.#catalogs,
+      ownTracks: () => library.tracks(),
+      tagsOf: (slot) => this.tagsOf(slot),
+      programmeName: (hash) => this.#programmeName(hash),
+      playing: () => this.#playing,
+      lastFiller: () => this.#lastFiller,
+      stationNowMs: () => this.stationNowMs(),
+      like: (hash) => this.#like(hash),
+      tasteChanged: () => this.#tasteChanged(),
+      log,
+    });
+  }
+
   #createHeart(): Heart {
-    const { consensus, network, journal, monoMs, log } = this.#components;
+    const { consensus, journal, monoMs, log } = this.#components;
     return new Heart({
       consensus,
-      network,
+      network: this.#network,
       writeJournal: (entries) => journal.write(entries),
       stationNowMs: () => this.stationNowMs(),
       monoMs,
@@ -295,7 +383,7 @@ export class StarlingNode {
   }
 
   #forget(isStale: (slot: number) => boolean): void {
-    for (const table of [this.#decided, this.#arrived, this.#ready]) {
+    for (const table of [this.#decided, this.#arrived, this.#ready, this.#tags]) {
       for (const slot of [...table.keys()]) if (isStale(slot)) table.delete(slot);
     }
   }
@@ -303,7 +391,7 @@ export class StarlingNode {
   /** In the books before any of its blocks comes: what is given up half-way, or loses, must go again as well. */
   async #manifestArrived({ slot, track }: FetchOrder, plan: TrackPlan): Promise<void> {
     this.#arrived.set(slot, { manifest: track.manifest, plan });
-    this.#programme.manifestArrived(slot, plan);
+    await this.#programme.manifestArrived(slot, plan);
     await this.#kept.keep(track.manifest, plan).catch((error) => {
       this.#components.log.warn('a fetched track is not in the books', { slot, cause: String(error) });
     });
@@ -322,7 +410,44 @@ export class StarlingNode {
   #playingChanged(report: PlayingReport): void {
     this.#playing = report;
     // Between slots there is nothing that could differ from the log.
-    if (report.slot !== null) this.#heart.dispatch({ type: 'playback', ...report, slot: report.slot });
+    if (report.slot !== null) {
+      this.#toldEmpty = -1;
+      this.#heart.dispatch({ type: 'playback', ...report, slot: report.slot });
+    }
+    this.#tellEmptyPlace();
+  }
+
+  /** A place that is kept empty, because there is no own music for it, is nothing that the player could report. */
+  #tellEmptyPlace(): void {
+    const place = this.#programme.at(this.stationNowMs());
+    if (place?.stead == null || place.stead.plan !== null || place.slot === this.#toldEmpty) return;
+    if (this.#playing?.slot === place.slot) return;
+    this.#toldEmpty = place.slot;
+    this.#heart.dispatch({ type: 'playback', slot: place.slot, actual: null, reason: 'moderation' });
+  }
+
+  async #tasteChanged(): Promise<void> {
+    const { playback } = this.#components;
+    const filler = this.#programme.filler();
+    await this.#programme.refreshFillerIfDisliked();
+    await this.#programme.reconsider();
+    if (filler !== this.#programme.filler()) playback.refreshFiller?.();
+    this.#tellEmptyPlace();
+    this.#offerTracks();
+    this.#changed();
+  }
+
+  #like(hash: string): boolean {
+    const { consensus } = this.#components;
+    this.#heart.dispatch({ type: 'command', command: { kind: 'like', trackHash: hash } });
+    return consensus.likesCount?.() ?? false;
+  }
+
+  #programmeName(hash: string): string | null {
+    const { now, queue } = this.view();
+    const tracks = [now, ...queue].map((entry) => entry?.track);
+    for (const entry of this.#decided.values()) tracks.push(entry.track);
+    return tracks.find((track) => track?.track_hash === hash)?.track_name ?? null;
   }
 
   #indicate(indication: Indication): void {
@@ -357,6 +482,8 @@ export class StarlingNode {
     const nodeId = record.proposal?.body.node_id ?? record.track?.owners[0] ?? null;
     const fallback = record.proposal === null;
     this.#decided.set(slot, { slot, hash, startMs: record.start_ms, track: record.track, nodeId, fallback, proposals });
+    const body = record.proposal?.body;
+    if (body !== undefined) this.#tags.set(slot, { genre: body.genre, explicit: body.explicit });
     this.#forget((known) => known < slot - HISTORY_SLOTS);
     if (record.track !== null) this.#remember(record.track.track_hash, slot);
     this.#components.log.info('decided', { slot, track: record.track?.track_name, by: nodeId?.slice(-8), proposals });
@@ -375,18 +502,23 @@ export class StarlingNode {
     this.#programme.refreshFiller().catch((error) => {
       this.#components.log.warn('no filler', { cause: String(error) });
     });
+    this.#programme.reconsider().catch((error) => {
+      this.#components.log.warn('a slot could not be looked at anew', { cause: String(error) });
+    });
     this.#offerTracks();
     this.#changed();
   }
 
   #offerTracks(): void {
     const { library } = this.#components;
-    const offers = chooseOffers(library.tracks(), this.#lastSlot, this.#init, this.#random, MAX_OFFERS);
+    const liked = library.tracks().filter((track) => this.listener.likesOwn(track));
+    const offers = chooseOffers(liked, this.#lastSlot, this.#init, this.#random, MAX_OFFERS);
     this.#heart.dispatch({ type: 'library', offers, playlistHash: library.playlistHash() });
   }
 
   /** One look through a large library for a whole run of decided slots, as a box that catches up has them. */
   #advanced(): void {
+    this.#tellEmptyPlace();
     if (this.#offersAreStale) {
       this.#offersAreStale = false;
       this.#offerTracks();

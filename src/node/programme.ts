@@ -1,5 +1,7 @@
 import type { ScheduledTrack } from '../consensus/events.ts';
+import { SWITCH_LEAD_MS } from './bounds.ts';
 import type { BlocksPort, Logger, OwnTrack, PlaybackPort, ReadManifest, TrackPlan } from './ports.ts';
+import type { ModerationCause } from './taste.ts';
 import { planOfTrack } from './track-plan.ts';
 
 export interface ProgrammeComponents {
@@ -8,8 +10,22 @@ export interface ProgrammeComponents {
   readManifest: ReadManifest;
   /** This box's own tracks: what plays when the flock has nothing, and what fills a hole. */
   ownTracks(): readonly OwnTrack[];
+  /** Why the listeners of this box do not want what the flock plays in a slot; null: they do. */
+  judge(slot: number, track: ScheduledTrack, plan: TrackPlan | null): ModerationCause | null;
+  /** Whether this box plays one of its own tracks at all. */
+  likesOwn(track: OwnTrack): boolean;
+  stationNowMs(): number;
   random(): number;
   log: Logger;
+}
+
+/** What plays in place of the flock's track. */
+export interface Stead {
+  cause: ModerationCause;
+  /** Own music; null: this box has none that it may play, so that the place stays empty. */
+  plan: TrackPlan | null;
+  /** Station time from which on it plays: the slot's start, or later when the slot was under way. */
+  startMs: number;
 }
 
 export interface ProgrammeSlot {
@@ -19,6 +35,10 @@ export interface ProgrammeSlot {
   /** Null: no proposal and no history, each box plays its own. */
   track: ScheduledTrack | null;
   plan: TrackPlan | null;
+  /** Station time from which on `plan` plays: the slot's start, or later where listeners wanted other own music. */
+  fromMs: number;
+  /** Null: the flock's track plays here. */
+  stead: Stead | null;
 }
 
 /** Slots behind the newest one that are remembered: the queue of five, the one that plays, and some to look back on. */
@@ -58,7 +78,13 @@ export class Programme {
     const known = this.#slots.get(entry.slot);
     // Said again: what was chosen for it stays, own music too, or it would change while it plays.
     const isSame = known !== undefined && known.track?.manifest === entry.track?.manifest;
-    const slot: ProgrammeSlot = { ...entry, plan: isSame && isPlanOf(entry, known.plan) ? known.plan : null };
+    const isSamePlace = isSame && known.startMs === entry.startMs;
+    const slot: ProgrammeSlot = {
+      ...entry,
+      plan: isSame && isPlanOf(entry, known.plan) ? known.plan : null,
+      fromMs: isSamePlace ? known.fromMs : entry.startMs,
+      stead: isSamePlace ? known.stead : null,
+    };
     this.#slots.set(entry.slot, slot);
     this.#forgetBefore(entry.slot - KEPT_SLOTS);
     if (slot.plan === null) {
@@ -66,15 +92,44 @@ export class Programme {
       // The fetcher may have brought it meanwhile.
       slot.plan ??= plan;
     }
-    this.#handOver(slot);
+    await this.#handOver(slot);
   }
 
   /** The fetcher has a slot's manifest. */
-  manifestArrived(slot: number, plan: TrackPlan): void {
+  async manifestArrived(slot: number, plan: TrackPlan): Promise<void> {
     const entry = this.#slots.get(slot);
     if (entry?.track == null || !isPlanOf(entry, plan) || entry.plan !== null) return;
     entry.plan = plan;
-    this.#handOver(entry);
+    await this.#handOver(entry);
+  }
+
+  /** The slot of this station time; undefined where there is none. */
+  at(nowMs: number): ProgrammeSlot | undefined {
+    for (const entry of this.#slots.values()) {
+      if (nowMs >= entry.startMs && nowMs < entry.startMs + entry.durationMs) return entry;
+    }
+    return undefined;
+  }
+
+  /** The listeners' taste has changed: every slot that is not over is judged anew. */
+  async reconsider(): Promise<void> {
+    const nowMs = this.#components.stationNowMs();
+    for (const entry of [...this.#slots.values()]) {
+      if (entry.startMs + entry.durationMs <= nowMs) continue;
+      const isEmpty = entry.track === null ? entry.plan === null : entry.stead !== null && entry.stead.plan === null;
+      if (entry.track === null) {
+        if (isEmpty || this.#isDisliked(entry.plan)) await this.#replaceOwn(entry);
+      } else if (isEmpty && this.#causeAgainst(entry) !== null) await this.#stepIn(entry, entry.stead!.cause);
+      else if (entry.stead !== null || this.#causeAgainst(entry) !== null) await this.#handOver(entry);
+    }
+  }
+
+  /** Own music is not what listeners want either: another piece of it, from now on. */
+  async another(slot: number): Promise<void> {
+    const entry = this.#slots.get(slot);
+    if (entry === undefined) return;
+    if (entry.track === null) await this.#replaceOwn(entry);
+    else if (entry.stead !== null) await this.#stepIn(entry, entry.stead.cause);
   }
 
   unschedule(fromSlot: number): void {
@@ -85,6 +140,11 @@ export class Programme {
   /** Chooses anew what fills a hole, out of what this box has. */
   async refreshFiller(): Promise<void> {
     this.#filler = await this.#ownPlan();
+  }
+
+  /** Another one where listeners do not want to hear it, or where there was none. */
+  async refreshFillerIfDisliked(): Promise<void> {
+    if (this.#filler === null || this.#isDisliked(this.#filler)) await this.refreshFiller();
   }
 
   /** What fills a hole: an own track, because its blocks are certainly here. */
@@ -105,9 +165,18 @@ export class Programme {
     }
   }
 
-  /** Of another one when the first has lost its manifest (a worn card). */
-  async #ownPlan(): Promise<TrackPlan | null> {
-    const own = this.#components.ownTracks();
+  /**
+   * An own track that listeners may hear; of another one when the first has lost its manifest (a worn card).
+   *
+   * @param not - never this one
+   * @param rather - one of these only where there is nothing else
+   */
+  async #ownPlan(not: string | null = null, rather: ReadonlySet<string> = NONE): Promise<TrackPlan | null> {
+    const liked = this.#components
+      .ownTracks()
+      .filter((track) => track.trackHash !== not && this.#components.likesOwn(track));
+    const fresh = liked.filter((track) => !rather.has(track.trackHash));
+    const own = fresh.length > 0 ? fresh : liked;
     for (let attempt = 0; attempt < OWN_ATTEMPTS; attempt++) {
       const pick = own[Math.floor(this.#components.random() * own.length)];
       if (pick === undefined) return null;
@@ -118,22 +187,98 @@ export class Programme {
     return null;
   }
 
-  #handOver(entry: ProgrammeSlot): void {
+  #causeAgainst({ slot, track, plan }: ProgrammeSlot): ModerationCause | null {
+    return track === null ? null : this.#components.judge(slot, track, plan);
+  }
+
+  #isDisliked(plan: TrackPlan | null): boolean {
+    if (plan === null) return false;
+    const { trackHash } = plan.track;
+    const own = this.#components.ownTracks().find((track) => track.trackHash === trackHash);
+    return own !== undefined && !this.#components.likesOwn(own);
+  }
+
+  /** Gives a slot to the player: the flock's track, or own music in its stead. */
+  async #handOver(entry: ProgrammeSlot): Promise<void> {
     // An await may lie between: the slot can have been replaced or dropped meanwhile.
-    if (entry.plan === null || this.#slots.get(entry.slot) !== entry) return;
-    const { slot, startMs, durationMs, plan } = entry;
+    if (this.#slots.get(entry.slot) !== entry) return;
+    const cause = this.#causeAgainst(entry);
+    if (cause === null) {
+      const isBack = entry.stead !== null;
+      entry.stead = null;
+      if (entry.plan !== null) this.#play(entry, entry.plan, entry.fromMs);
+      // Its manifest is still on its way.
+      else if (isBack) await this.#keepEmpty(entry);
+      return;
+    }
+    const { stead } = entry;
+    if (stead === null || this.#isDisliked(stead.plan)) return await this.#stepIn(entry, cause);
+    entry.stead = { ...stead, cause };
+    if (stead.plan !== null) this.#play(entry, stead.plan, stead.startMs);
+  }
+
+  /** Own music takes the slot's place, from now on if it has begun. */
+  async #stepIn(entry: ProgrammeSlot, cause: ModerationCause): Promise<void> {
+    const startMs = this.#switchAtMs(entry);
+    // Too late to be heard before the slot ends.
+    if (startMs >= entry.startMs + entry.durationMs) return;
+    const before = entry.stead;
+    const stead: Stead = { cause, plan: null, startMs };
+    entry.stead = stead;
+    const rather = new Set([...this.#slots.values()].flatMap(({ track }) => track?.track_hash ?? []));
+    if (before?.plan != null) rather.add(before.plan.track.trackHash);
+    const plan = await this.#ownPlan(entry.track?.track_hash ?? null, rather);
+    if (this.#slots.get(entry.slot) !== entry || entry.stead !== stead) return;
+    // The only one there is plays already, or none did before.
+    const isAsBefore = before !== null && before.plan?.track.trackHash === plan?.track.trackHash;
+    entry.stead = isAsBefore ? { ...before, cause } : { ...stead, plan };
+    if (isAsBefore) return;
+    if (plan !== null) this.#play(entry, plan, startMs);
+    else await this.#keepEmpty(entry);
+  }
+
+  /** Other own music, where each box plays its own anyway. */
+  async #replaceOwn(entry: ProgrammeSlot): Promise<void> {
+    const before = entry.plan?.track.trackHash ?? null;
+    const plan = await this.#ownPlan(null, new Set(before === null ? [] : [before]));
+    const startMs = this.#switchAtMs(entry);
+    if (this.#slots.get(entry.slot) !== entry || startMs >= entry.startMs + entry.durationMs) return;
+    if ((plan?.track.trackHash ?? null) === before) return;
+    entry.plan = plan;
+    entry.fromMs = startMs;
+    if (plan === null) await this.#keepEmpty(entry);
+    else this.#play(entry, plan, startMs);
+  }
+
+  #switchAtMs({ startMs }: ProgrammeSlot): number {
+    return Math.max(startMs, Math.ceil(this.#components.stationNowMs()) + SWITCH_LEAD_MS);
+  }
+
+  #play(entry: ProgrammeSlot, { track }: TrackPlan, startMs: number): void {
+    const { slot } = entry;
+    const durationMs = entry.startMs + entry.durationMs - startMs;
+    const reason = entry.stead === null ? null : 'moderation';
     try {
-      this.#components.playback.schedule({ slot, startMs, durationMs, track: plan.track });
+      this.#components.playback.schedule({ slot, startMs, durationMs, track, reason });
     } catch (error) {
       // Somebody's manifest may ask for what no player here can do: a hole then, which is filled.
       this.#components.log.warn('the player refuses a slot', { slot, cause: (error as Error).message });
     }
   }
 
+  /** The player knows "this slot and all after it" only: those after it are said again. */
+  async #keepEmpty(entry: ProgrammeSlot): Promise<void> {
+    this.#components.playback.unschedule(entry.slot);
+    const later = [...this.#slots.values()].filter(({ slot }) => slot > entry.slot);
+    for (const other of later) await this.#handOver(other);
+  }
+
   #forgetBefore(slot: number): void {
     for (const known of [...this.#slots.keys()]) if (known < slot) this.#slots.delete(known);
   }
 }
+
+const NONE: ReadonlySet<string> = new Set();
 
 /** Own music fits any slot. */
 function isPlanOf({ track }: Pick<ProgrammeSlot, 'track'>, plan: TrackPlan | null): boolean {

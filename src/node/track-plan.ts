@@ -42,6 +42,7 @@ export interface DecodedManifest {
   album: string;
   year: number | null;
   genre: string;
+  explicit: boolean;
   cover: { toString(): string } | null;
   codec: string;
   container: string;
@@ -78,6 +79,7 @@ export function toTrackPlan(manifest: DecodedManifest): TrackPlan {
       album: manifest.album,
       year: manifest.year,
       genre: manifest.genre,
+      explicit: manifest.explicit,
       cover,
     },
     durationMs: Math.ceil((manifest.samples * 1_000) / manifest.sample_rate),

@@ -76,7 +76,7 @@ export function plan(name: string, segments = 4): TrackPlan {
       init: null,
       segments: cids.map((cid) => ({ cid, samples: 288_000 })),
     },
-    meta: { artist: '', title: name, album: '', year: null, genre: '', cover: null },
+    meta: { artist: '', title: name, album: '', year: null, genre: '', explicit: false, cover: null },
     durationMs: segments * 6_000,
     blocks: cids.map((cid) => ({ cid, bytes: 10 })),
   };

@@ -5,14 +5,29 @@ import { createLogger } from '../../../src/node/logger.ts';
 import { chooseOffers, shuffler } from '../../../src/node/offers.ts';
 import type { PlaybackPort } from '../../../src/node/ports.ts';
 import { Programme } from '../../../src/node/programme.ts';
+import type { ModerationCause } from '../../../src/node/taste.ts';
 import { MemoryBlocks, MemoryPeers, own, plan, quiet, readPlan, stock } from './fakes.ts';
 
+interface Scheduled {
+  slot: number;
+  startMs: number;
+  durationMs: number;
+  track: { name: string };
+  reason?: 'moderation' | null;
+}
+
 function setUp(tracks: string[] = [], draws: number[] = []) {
+  const clock = { nowMs: 0 };
+  const disliked = new Map<string, ModerationCause>();
+  const words: Scheduled[] = [];
   const blocks = new MemoryBlocks();
   const scheduled: string[] = [];
   for (const name of tracks) stock(blocks.held, plan(name));
   const playback = {
-    schedule: (entry: { slot: number; track: { name: string } }) => scheduled.push(`${entry.slot} ${entry.track.name}`),
+    schedule: (entry: Scheduled) => {
+      words.push(entry);
+      scheduled.push(`${entry.slot} ${entry.track.name}`);
+    },
     unschedule: (fromSlot: number) => scheduled.push(`void from ${fromSlot}`),
   } as unknown as PlaybackPort;
   const lots = [...draws];
@@ -21,10 +36,13 @@ function setUp(tracks: string[] = [], draws: number[] = []) {
     blocks,
     readManifest: readPlan,
     ownTracks: () => tracks.map((name) => own(name, 24_000)),
+    judge: (_, track) => disliked.get(track.track_name) ?? null,
+    likesOwn: (track) => !disliked.has(track.name),
+    stationNowMs: () => clock.nowMs,
     random: () => lots.shift() ?? 0,
     log: quiet,
   });
-  return { programme, scheduled, blocks };
+  return { programme, scheduled, blocks, clock, disliked, words };
 }
 
 const track = (name: string) => ({
