@@ -9,11 +9,15 @@ import { isIP } from 'node:net';
  */
 export function clientKey(address: string | undefined, own?: string): string {
   if (address === undefined) return 'unknown';
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
-  if (mapped?.[1] !== undefined) return mapped[1];
-  if (isIP(address) !== 6) return address;
-  const network = networkOf(address);
-  return own !== undefined && isIP(own) === 6 && networkOf(own) === network ? address : `${network}::/64`;
+  const plain = plainAddress(address);
+  if (isIP(plain) !== 6) return plain;
+  const network = networkOf(plain);
+  return own !== undefined && isIP(own) === 6 && networkOf(own) === network ? plain : `${network}::/64`;
+}
+
+/** An IPv4 address as it is when it comes mapped into IPv6; any other as given. */
+export function plainAddress(address: string): string {
+  return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1] ?? address;
 }
 
 /** The first 64 bits. */

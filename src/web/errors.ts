@@ -43,16 +43,25 @@ export class WebRootError extends Error {
   }
 }
 
+/** What exactly was wrong with a request: which field, and what it may be. */
+export interface RequestFault {
+  field?: string;
+  /** In words. */
+  allowed?: string;
+  /** Milliseconds after which it is worth trying again. */
+  retryAfterMs?: number;
+}
+
 /** A request that is answered with an error: status, a short code for programs and a text for people. */
 export class RequestError extends Error {
   override readonly name = 'RequestError';
   readonly status: number;
   readonly code: string;
-  readonly headers: Record<string, string>;
-  constructor(status: number, code: string, text: string, headers: Record<string, string> = {}) {
+  readonly fault: RequestFault;
+  constructor(status: number, code: string, text: string, fault: RequestFault = {}) {
     super(text);
     this.status = status;
     this.code = code;
-    this.headers = headers;
+    this.fault = fault;
   }
 }

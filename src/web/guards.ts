@@ -1,5 +1,6 @@
 /** What every request passes before a route sees it. */
 import type { NextFunction, Request, RequestHandler, Response } from 'express';
+import { CHANGE_PATHS } from './change-guards.ts';
 import { clientKey } from './client-address.ts';
 import { RequestError } from './errors.ts';
 import { isAllowedHost } from './host-check.ts';
@@ -16,6 +17,7 @@ const CONTENT_SECURITY_POLICY = [
   "style-src 'self'",
   "img-src 'self'",
   "connect-src 'self'",
+  "media-src 'self'",
   "manifest-src 'self'",
   "base-uri 'none'",
   "form-action 'none'",
@@ -54,37 +56,42 @@ export function checkHost(names: readonly string[]): RequestHandler {
 }
 
 export function limitRate(limit: RateLimit): RequestHandler {
-  return (request, response, next) => {
+  return (request, _response, next) => {
     const waitMs = limit.take(clientKey(request.socket.remoteAddress, request.socket.localAddress), performance.now());
     if (waitMs === 0) return next();
-    response.set('Retry-After', String(Math.max(1, Math.ceil(waitMs / 1_000))));
     next(
       new RequestError(
         429,
         'too_many_requests',
         `Too many requests from this address: allowed are ${RATE_PER_SECOND} a second in the long run.`,
+        { retryAfterMs: waitMs },
       ),
     );
   };
 }
 
-/** Only reading, only short plain targets, never a body. */
+/** Only short plain targets; POST where something changes, and a body there alone. */
 export function checkRequest(request: Request, response: Response, next: NextFunction): void {
-  if (request.method !== 'GET' && request.method !== 'HEAD') {
-    response.set('Allow', 'GET, HEAD');
-    throw new RequestError(405, 'method_not_allowed', `${request.method} is not allowed here. Allowed: GET, HEAD.`);
-  }
-  if (Number(request.headers['content-length'] ?? 0) > 0 || request.headers['transfer-encoding'] !== undefined) {
-    response.set('Connection', 'close');
-    throw new RequestError(413, 'body_not_allowed', 'A request to this box carries no body.');
-  }
-  if (request.url.length > MAX_URL_CHARS) {
+  const { method, url } = request;
+  if (url.length > MAX_URL_CHARS) {
     throw new RequestError(414, 'url_too_long', `The URL is longer than ${MAX_URL_CHARS} characters.`);
   }
-  if (!isPlainTarget(request.url)) {
+  const isChange = method === 'POST' && CHANGE_PATHS.has(url);
+  if (!isChange && method !== 'GET' && method !== 'HEAD') {
+    response.set('Allow', 'GET, HEAD');
+    throw new RequestError(405, 'method_not_allowed', `${method} is not allowed here. Allowed: GET, HEAD.`);
+  }
+  if (!isChange && carriesBody(request)) {
+    throw new RequestError(413, 'body_not_allowed', 'Reading carries no body.');
+  }
+  if (!isPlainTarget(url)) {
     throw new RequestError(400, 'bad_url', 'The URL must be a plain path of this box, such as /api/status.');
   }
   next();
+}
+
+export function carriesBody(request: Request): boolean {
+  return Number(request.headers['content-length'] ?? 0) > 0 || request.headers['transfer-encoding'] !== undefined;
 }
 
 /** A path and a query of our own spelling: none of our paths needs an escape or a dot segment. */

@@ -1,3 +1,4 @@
+export * from './box.ts';
 export { BindAddressError, PortForbiddenError, PortInUseError, WebRootError } from './errors.ts';
 export type { StatusSnapshot } from './snapshot.ts';
 export * from './snapshot.ts';

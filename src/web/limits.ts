@@ -3,7 +3,7 @@
  * script or two. The box it runs on has 512 MB and shares two slow cores with a player that must never starve.
  */
 
-/** Enough for any browser's headers; cookies are never set. Node's default of 16 KiB is only room for mischief. */
+/** Enough for any browser's headers and our one cookie. Node's default of 16 KiB is only room for mischief. */
 export const MAX_HEADER_BYTES = 8 * 1024;
 /** Fields of a request. Browsers send about 15. */
 export const MAX_HEADER_COUNT = 64;
@@ -11,7 +11,7 @@ export const MAX_HEADER_COUNT = 64;
 export const MAX_URL_CHARS = 512;
 /** Time to send a request's headers: a slow sender must not hold a connection. */
 export const HEADERS_TIMEOUT_MS = 10_000;
-/** Time for a whole request. No route reads a body. */
+/** Time for a whole request, its body included. */
 export const REQUEST_TIMEOUT_MS = 15_000;
 /** Idle connections are kept just long enough for a page load. */
 export const KEEP_ALIVE_TIMEOUT_MS = 5_000;
@@ -63,3 +63,49 @@ export const MAX_PAGE_BYTES = 1024 * 1024;
 export const MAX_PAGE_FILES = 128;
 /** Folders in folders of the page. */
 export const MAX_PAGE_DEPTH = 4;
+
+/** The largest body of ours, a list of genres, is under 5 KB. */
+export const MAX_BODY_BYTES = 8 * 1024;
+/** A phone sends so little in one piece: a body that trickles is not one of ours. */
+export const BODY_TIMEOUT_MS = 5_000;
+/** What a phone may call itself. */
+export const MAX_PHONE_NAME_CHARS = 64;
+/** Paired phones of one household. The one unseen for longest makes room: whoever lost a phone is not locked out. */
+export const MAX_PHONES = 32;
+/** When a phone was last seen is written down this often at most: memory cards wear out by writing. */
+export const SEEN_INTERVAL_MS = 6 * 3_600_000;
+/** Browsers keep a cookie for 400 days at most (RFC 6265bis). */
+export const PHONE_COOKIE_S = 400 * 86_400;
+/** "Hold the button within the minute." */
+export const PAIRING_WAIT_MS = 60_000;
+/** Time to fetch what was granted, and time for which a lapsed request still makes a hold ambiguous. */
+export const PAIRING_AFTER_MS = 60_000;
+/** Requests to be paired that are remembered; 20 a minute come in at most, and two minutes count. */
+export const MAX_PAIRING_REQUESTS = 64;
+/** Requests to be paired of one address, and of all, a minute. A person needs one. */
+export const PAIRINGS_PER_MINUTE = 5;
+export const PAIRINGS_PER_MINUTE_ALL = 20;
+/** Changes of one phone a minute: a slider that is drawn sends a few a second for a short while. */
+export const CHANGES_PER_MINUTE = 60;
+/** Wrong cookies of one address a minute. One phone that was taken off the list sends a few before it notices. */
+export const WRONG_COOKIES_PER_MINUTE = 20;
+/** An action of the box that has not answered by then will not. */
+export const ACTION_TIMEOUT_MS = 30_000;
+/** Requests at once that make the box ask others or gather much. */
+export const MAX_SLOW_REQUESTS = 8;
+/** Genres to leave out: more than there are on most sticks. */
+export const MAX_GENRES = 64;
+export const MAX_GENRE_CHARS = 64;
+/** Station and box names. */
+export const MAX_NAME_CHARS = 64;
+/** A delay of more than this is no loudspeaker's. */
+export const MAX_TRIM_MS = 2_000;
+/** Phones that listen: each costs about 200 kbit/s; the port may have room for fewer. */
+export const MAX_LISTENERS = 8;
+export const MAX_LISTENERS_PER_CLIENT = 2;
+/** A listener that takes nothing for this long is gone. */
+export const LISTENER_STALL_MS = 20_000;
+/** Forms handed out for the page without script: altogether, to one address, and for how long. */
+export const MAX_FORMS = 128;
+export const MAX_FORMS_PER_CLIENT = 8;
+export const FORM_TIME_MS = 15 * 60_000;

@@ -31,6 +31,15 @@ export class RateLimit {
     return allowed ? 0 : Math.ceil(((1 - tokens) * 1_000) / perSecond);
   }
 
+  /** As `take`, but takes nothing. */
+  wait(client: string, nowMs: number): number {
+    const { burst, perSecond } = this.#init;
+    const known = this.#buckets.get(client);
+    if (known === undefined) return 0;
+    const tokens = Math.min(burst, known.tokens + ((nowMs - known.atMs) * perSecond) / 1_000);
+    return tokens >= 1 ? 0 : Math.ceil(((1 - tokens) * 1_000) / perSecond);
+  }
+
   get size(): number {
     return this.#buckets.size;
   }

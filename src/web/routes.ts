@@ -1,5 +1,6 @@
 import type { Request, Response, Router } from 'express';
 import express from 'express';
+import { checkQuery, wholeNumber } from './answers.ts';
 import { clientKey } from './client-address.ts';
 import { RequestError } from './errors.ts';
 import type { EventHub } from './event-hub.ts';
@@ -20,7 +21,7 @@ export interface RouteComponents {
   files: ReadonlyMap<string, PageFile>;
 }
 
-/** All that can be asked of this box. */
+/** All that can be read of this box by anybody. */
 export function routes(components: RouteComponents): Router {
   const router = express.Router({ caseSensitive: true, strict: true });
   router.get('/api/status', (request, response) => {
@@ -40,26 +41,14 @@ export function routes(components: RouteComponents): Router {
   return router;
 }
 
-/** @throws {RequestError} that names the first parameter which is not allowed here, or is given twice */
-function checkQuery(request: Request, allowed: readonly string[]): void {
-  for (const [name, value] of Object.entries(request.query)) {
-    const allowedText = allowed.length === 0 ? 'none' : allowed.join(', ');
-    if (!allowed.includes(name)) {
-      throw new RequestError(400, 'unknown_parameter', `Unknown parameter "${name}". Allowed here: ${allowedText}.`);
-    }
-    if (typeof value !== 'string') {
-      throw new RequestError(400, 'repeated_parameter', `Parameter "${name}" may be given once only.`);
-    }
-  }
-}
-
 function events(hub: EventHub, request: Request, response: Response): void {
   checkQuery(request, []);
   const client = clientKey(request.socket.remoteAddress, request.socket.localAddress);
   const refusal = hub.refusal(client);
   if (refusal !== null) {
-    response.set('Retry-After', '10');
-    throw new RequestError(503, `events_${refusal}`, 'Too many live pages are open. Close one, or ask /api/status.');
+    throw new RequestError(503, `events_${refusal}`, 'Too many live pages are open. Close one, or ask /api/status.', {
+      retryAfterMs: 10_000,
+    });
   }
   hub.prepare();
   response.status(200).set({ 'Content-Type': 'text/event-stream; charset=utf-8', 'X-Accel-Buffering': 'no' });
@@ -79,20 +68,6 @@ function skipped(components: RouteComponents, request: Request, response: Respon
   const all = components.skipped();
   const items = clean(all.slice(offset, offset + limit));
   response.json({ version: STATUS_VERSION, total: all.length, offset, limit, items });
-}
-
-/** @throws {RequestError} that names the parameter, its value and what is allowed */
-function wholeNumber(request: Request, name: string, ifAbsent: number, least: number, most: number): number {
-  const text = request.query[name];
-  if (text === undefined) return ifAbsent;
-  const value = typeof text === 'string' && /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
-  if (value >= least && value <= most) return value;
-  const shown = String(text).slice(0, 40);
-  throw new RequestError(
-    400,
-    'bad_parameter',
-    `Parameter "${name}" is "${shown}". Allowed: whole numbers from ${least} to ${most}.`,
-  );
 }
 
 async function cover(

@@ -33,11 +33,14 @@ export interface StatusSnapshot {
   counters: Record<string, number>;
   memory: MemoryStatus;
   host: HostStatus;
+  light?: LightStatus;
   /** What a person should know or do, the most urgent first. */
   notices: NoticeStatus[];
 }
 
 export type DivergedReason = 'moderation' | 'fetch';
+/** skip: of this one time; never: blacklisted here; filter: of a kind that is not played here. */
+export type ModerationKind = 'skip' | 'never' | 'filter';
 
 export interface NodeStatus {
   /** libp2p peer id. */
@@ -81,6 +84,10 @@ export interface TrackStatus {
   artist?: string | null;
   title?: string | null;
   album?: string | null;
+  /** Marked as explicit by its tags or by who proposed it; absent or null while unknown. */
+  explicit?: boolean | null;
+  /** As its tags have it; '' or null while unknown. */
+  genre?: string | null;
   /** CID for `GET /cover/<cid>`. */
   cover?: string | null;
 }
@@ -98,8 +105,12 @@ export interface NowStatus {
   /** Where in the track the sound is. Null while unknown. */
   position_ms: number | null;
   duration_ms: number;
-  /** Station time at which the slot began. */
+  /** Station time at which the slot began, or what plays in its stead; `duration_ms` counts from here to its end. */
   start_ms: number;
+  /** Why this box plays something of its own in place of the flock's track; null: it does not. */
+  moderation?: ModerationKind | null;
+  /** Station time at which it is back in the programme by itself; null while it is in it. */
+  skipped_until_ms?: number | null;
   /** CLOCK_MONOTONIC of this machine, in ms, at which `position_ms` held: compares two nodes of one machine. */
   measured_mono_ms: number | null;
 }
@@ -118,6 +129,10 @@ export interface QueueStatus {
   ready: boolean;
   /** The winner's ticket, 64 hex digits; null without winner. */
   ticket: string | null;
+  /** Proposals in the draw, as far as known here; `GET /api/draw/<slot>` lists them. */
+  proposals?: number;
+  /** Why this box will play something of its own there; null: it plays along. */
+  moderation?: ModerationKind | null;
 }
 
 export interface HistoryStatus {
@@ -129,6 +144,8 @@ export interface HistoryStatus {
   node_id: string | null;
   /** Nobody's proposal won. */
   fallback: boolean;
+  /** Proposals in the draw, as far as known here. */
+  proposals?: number;
 }
 
 export interface PeerStatus {
@@ -149,6 +166,10 @@ export interface PeerStatus {
   connected: boolean;
   /** How long ago it was last heard; null for never. */
   heard_ago_ms: number | null;
+  /** CID of its catalog; null while it has not said. Its tracks: `GET /api/peers/<node_id>/catalog`. */
+  catalog?: string | null;
+  /** How many tracks it says it offers. */
+  tracks?: number | null;
 }
 
 export interface SkippedFile {
@@ -229,6 +250,11 @@ export interface HostStatus {
   model: string | null;
   temperature_c: number | null;
   load_1m: number | null;
+}
+
+export interface LightStatus {
+  /** Name of the pattern that the light shows, as in hardware/light-patterns.json; null without a light. */
+  pattern: string | null;
 }
 
 export interface NoticeStatus {

@@ -3,10 +3,13 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { NextFunction, Request, Response } from 'express';
 import express from 'express';
+import type { Answer, BoxActions, ListenPort, MusicActions, PresencePort, WifiPort } from './box.ts';
+import { CHANGE_PATHS } from './change-guards.ts';
 import { clientKey } from './client-address.ts';
+import { Doors } from './doors.ts';
 import { BindAddressError, PortForbiddenError, PortInUseError, RequestError } from './errors.ts';
 import { EventHub } from './event-hub.ts';
-import { checkHost, checkRequest, limitRate, securityHeaders } from './guards.ts';
+import { carriesBody, checkHost, checkRequest, limitRate, securityHeaders } from './guards.ts';
 import {
   HEADERS_TIMEOUT_MS,
   KEEP_ALIVE_TIMEOUT_MS,
@@ -40,6 +43,14 @@ export interface WebComponents {
   onChange(handler: () => void): () => void;
   /** A cover of a track that is known here, from this box's own store: it must not ask the network. */
   cover?(cid: string): Promise<{ bytes: Uint8Array } | null>;
+  /** How a slot was won, for checking by hand; null when that is not known here. */
+  draw?(slot: number): unknown;
+  /** What a phone may ask for. What is absent or null is not on this box, and its routes say so. */
+  music?: MusicActions | null;
+  box?: BoxActions | null;
+  wifi?: WifiPort | null;
+  listen?: ListenPort | null;
+  presence?: PresencePort | null;
   log: WebLogger;
 }
 
@@ -52,6 +63,8 @@ export interface WebInit {
   webRoot: string;
   /** Host names under which this box may be called, beside IP addresses, localhost and names under .local. */
   hostNames?: readonly string[];
+  /** Where paired phones are remembered, in `phones.json`. Without it none can be paired. */
+  dataDir?: string;
   /** For tests: requests of one address at once, and a second. */
   rate?: { burst: number; perSecond: number };
 }
@@ -68,6 +81,12 @@ export interface Web {
   address(): { host: string; port: number; url: string } | null;
   /** Refused requests by cause, and live pages. */
   counters(): Record<string, number>;
+  /** A person at the box says yes to the one phone that asked within the last minute: as holding the button does. */
+  confirmPairing(): Answer<{ name: string }>;
+  /** Whether a phone waits for that. */
+  pairingWaits(): boolean;
+  /** Forgets all paired phones, as a reset of everything does. */
+  forgetPhones(): void;
 }
 
 /** The status server and the page of one node. */
@@ -82,12 +101,14 @@ class WebServer implements Web {
   readonly #connections = new Map<string, number>();
   #server: Server | null = null;
   #hub: EventHub | null = null;
-  #unsubscribe: (() => void) | null = null;
+  readonly #doors: Doors;
+  #unsubscribe: (() => void)[] = [];
   #starting: Promise<void> | null = null;
 
   constructor(components: WebComponents, init: WebInit) {
     this.#components = components;
     this.#init = init;
+    this.#doors = new Doors(components, { dataDir: init.dataDir ?? null, hostNames: init.hostNames ?? [] });
   }
 
   start(): Promise<void> {
@@ -104,8 +125,7 @@ class WebServer implements Web {
     await starting?.catch(() => {});
     const server = this.#server;
     this.#server = null;
-    this.#unsubscribe?.();
-    this.#unsubscribe = null;
+    for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
     this.#hub?.close();
     this.#hub = null;
     if (server === null) return;
@@ -124,7 +144,23 @@ class WebServer implements Web {
   }
 
   counters(): Record<string, number> {
-    return { ...Object.fromEntries(this.#counts), event_clients: this.#hub?.size ?? 0 };
+    return {
+      ...Object.fromEntries(this.#counts),
+      event_clients: this.#hub?.size ?? 0,
+      listeners: this.#doors.listeners,
+    };
+  }
+
+  confirmPairing(): Answer<{ name: string }> {
+    return this.#doors.confirmPairing();
+  }
+
+  pairingWaits(): boolean {
+    return this.#doors.pairingWaits();
+  }
+
+  forgetPhones(): void {
+    this.#doors.forgetPhones();
   }
 
   async #start(): Promise<void> {
@@ -139,6 +175,7 @@ class WebServer implements Web {
     const app = express();
     app.disable('x-powered-by').disable('etag').set('query parser', 'simple').set('trust proxy', false);
     app.use(securityHeaders, limitRate(new RateLimit({ ...rate, maxClients: MAX_RATE_CLIENTS })));
+    app.use(this.#doors.portal());
     app.use(checkHost(this.#init.hostNames ?? []), checkRequest);
     app.use(
       routes({
@@ -149,7 +186,12 @@ class WebServer implements Web {
         files,
       }),
     );
-    app.use((request: Request) => {
+    app.use(this.#doors.routes());
+    app.use((request: Request, response: Response) => {
+      if (CHANGE_PATHS.has(request.path)) {
+        response.set('Allow', 'POST');
+        throw new RequestError(405, 'method_not_allowed', `${request.method} is not allowed here. Allowed: POST.`);
+      }
       throw new RequestError(404, 'not_found', `There is nothing at ${request.path}.`);
     });
     app.use((error: unknown, request: Request, response: Response, next: NextFunction) =>
@@ -157,7 +199,7 @@ class WebServer implements Web {
     );
     this.#hub = hub;
     this.#server = await this.#listen(app);
-    this.#unsubscribe = this.#components.onChange(() => hub.changed());
+    this.#unsubscribe = [this.#components.onChange(() => hub.changed()), this.#doors.start()];
   }
 
   async #listen(app: express.Express): Promise<Server> {
@@ -229,12 +271,13 @@ class WebServer implements Web {
       response.destroy();
       return;
     }
-    const { status, code, message } = known ?? {
-      status: 500,
-      code: 'internal',
-      message: 'The box could not answer. Its log tells why.',
-    };
-    response.status(status).json({ error: { code, text: message } });
+    const { status, code, message, fault } =
+      known ?? new RequestError(500, 'internal', 'The box could not answer. Its log tells why.');
+    // What is left of a body is not waited for.
+    if (carriesBody(request) && !request.complete) response.set('Connection', 'close');
+    const { field, allowed, retryAfterMs } = fault;
+    if (retryAfterMs !== undefined) response.set('Retry-After', String(Math.max(1, Math.ceil(retryAfterMs / 1_000))));
+    response.status(status).json({ error: { code, text: message, field, allowed } });
   }
 
   #count(cause: string): void {
