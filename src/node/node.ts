@@ -241,6 +241,11 @@ export class StarlingNode {
     return this.#components.consensus.draw?.(slot) ?? null;
   }
 
+  /** How many proposals were in a slot's draw, as far as this node knows. */
+  proposalsOf(slot: number): number | null {
+    return this.#decided.get(slot)?.proposals ?? this.draw(slot)?.rows.length ?? null;
+  }
+
   /** Where a peer's catalog is, as far as it said so. */
   catalogNoteOf(nodeId: string): CatalogNote {
     return this.#catalogs.noteOf(nodeId);

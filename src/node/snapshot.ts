@@ -28,6 +28,10 @@ export interface SnapshotSources {
   networkCounters(): Record<string, number>;
   library(): LibraryFigures & { sources: string[]; catalog: string | null; playlistHash: string | null };
   host(): HostReading;
+  /** Pattern that the light shows; null without a light. */
+  lightPattern?(): string | null;
+  /** What people should know of the radio as a whole, such as a restart that failed. */
+  notices?(): Notice[];
 }
 
 /** What src/system tells of the machine. */
@@ -88,7 +92,8 @@ export function buildSnapshot(sources: SnapshotSources): StatusSnapshot {
     figures: figureStatus(node),
     counters: { ...sources.networkCounters(), ...view.counters },
     ...hostStatus(sources.host()),
-    notices: notices(view, playback, library),
+    light: { pattern: sources.lightPattern?.() ?? null },
+    notices: [...(sources.notices?.() ?? []), ...notices(sources, view, playback, library)],
   };
 }
 
@@ -131,19 +136,25 @@ function nowStatus(
   const { now } = view;
   if (now === null) return null;
   const playing = node.playing;
+  const place = node.placeOf(now.slot);
+  const stead = now.track === null ? null : (place?.stead ?? null);
   const isFlock = playing?.slot === now.slot && playing.actual !== null && playing.actual === now.track?.track_hash;
   const isOwn = playing?.slot === now.slot && playing.actual !== null && !isFlock;
-  const plan = node.planOf(now.slot);
-  const trackStatus = isOwn ? ownTrack(plan) : now.track === null ? null : describe(now.track, plan);
+  const shownPlan = stead === null ? (place?.plan ?? null) : stead.plan;
+  const isElse = isOwn || (stead !== null && !isFlock);
+  const endMs = now.startMs + now.durationMs;
+  const startMs = isElse ? (stead?.startMs ?? place?.fromMs ?? now.startMs) : now.startMs;
   return {
     slot: now.slot,
-    track: trackStatus,
+    track: isElse ? ownTrack(shownPlan) : now.track === null ? null : describe(node, now.slot, now.track),
     source: isFlock ? 'flock' : isOwn ? 'own' : 'filler',
-    ...broughtBy(now, names),
+    ...(isElse ? { node_id: null, node_name: null } : broughtBy(now, names)),
     position_ms: playback.positionMs,
-    duration_ms: now.durationMs,
-    start_ms: now.startMs,
+    duration_ms: endMs - startMs,
+    start_ms: startMs,
     measured_mono_ms: playback.positionMs === null ? null : playback.atMonoMs,
+    moderation: stead?.cause ?? null,
+    skipped_until_ms: stead === null ? null : endMs,
   };
 }
 
@@ -152,14 +163,25 @@ function ownTrack(plan: TrackPlan | null): TrackStatus | null {
   return { hash: plan.track.trackHash, name: plan.track.name, ...tags(plan) };
 }
 
-function describe(track: ScheduledTrack, plan: TrackPlan | null): TrackStatus {
-  return { hash: track.track_hash, name: track.track_name, ...tags(plan) };
+function describe(node: StarlingNode, slot: number, track: ScheduledTrack): TrackStatus {
+  const plan = node.planOf(slot);
+  const said = node.tagsOf(slot);
+  const known = tags(plan);
+  return {
+    hash: track.track_hash,
+    name: track.track_name,
+    ...known,
+    explicit: said === null && plan === null ? null : said?.explicit === true || known.explicit === true,
+    genre: known.genre || said?.genre || null,
+  };
 }
 
-function tags(plan: TrackPlan | null): Pick<TrackStatus, 'artist' | 'title' | 'album' | 'cover'> {
-  if (plan === null) return { artist: null, title: null, album: null, cover: null };
-  const { artist, title, album, cover } = plan.meta;
-  return { artist, title, album, cover };
+type Tags = Pick<TrackStatus, 'artist' | 'title' | 'album' | 'cover' | 'explicit' | 'genre'>;
+
+function tags(plan: TrackPlan | null): Tags {
+  if (plan === null) return { artist: null, title: null, album: null, cover: null, explicit: null, genre: null };
+  const { artist, title, album, cover, explicit, genre } = plan.meta;
+  return { artist, title, album, cover, explicit, genre };
 }
 
 /** The winner of the draw; for the queue that a station begins with, whoever deployed it. Nobody for a fallback. */
@@ -181,22 +203,25 @@ function queueStatus(
     slot: entry.slot,
     start_ms: entry.startMs,
     duration_ms: entry.durationMs,
-    track: entry.track === null ? null : describe(entry.track, node.planOf(entry.slot)),
+    track: entry.track === null ? null : describe(node, entry.slot, entry.track),
     ...broughtBy(entry, names),
     final: entry.final,
     ready: node.isReady(entry.slot),
     ticket: entry.ticket,
+    proposals: node.proposalsOf(entry.slot) ?? (entry.ticket === null ? 0 : 1),
+    moderation: node.placeOf(entry.slot)?.stead?.cause ?? null,
   };
 }
 
 function historyStatus(node: StarlingNode): StatusSnapshot['history'] {
-  return node.history().map(({ slot, hash, startMs, track, nodeId, fallback }) => ({
+  return node.history().map(({ slot, hash, startMs, track, nodeId, fallback, proposals }) => ({
     slot,
     hash,
     start_ms: startMs,
     track: track === null ? null : { hash: track.track_hash, name: track.track_name },
     node_id: nodeId,
     fallback,
+    proposals,
   }));
 }
 
@@ -222,8 +247,14 @@ function peerStatus(
       rtt_ms: connected.get(nodeId)?.rttMs ?? null,
       connected: connected.has(nodeId),
       heard_ago_ms: state === undefined ? null : Math.max(0, Math.round(nowMs - state.lastHeardMs)),
+      ...catalogStatus(sources.node, nodeId),
     };
   });
+}
+
+function catalogStatus(node: StarlingNode, nodeId: string): { catalog: string | null; tracks: number | null } {
+  const { cid, tracks } = node.catalogNoteOf(nodeId);
+  return { catalog: cid, tracks };
 }
 
 function libraryStatus(library: ReturnType<SnapshotSources['library']>): StatusSnapshot['library'] {
@@ -260,8 +291,21 @@ function hostStatus(host: HostReading): Pick<StatusSnapshot, 'memory' | 'host'> 
   };
 }
 
-function notices(view: ConsensusView, playback: PlaybackFigures, library: LibraryFigures): Notice[] {
+function notices(
+  { node }: SnapshotSources,
+  view: ConsensusView,
+  playback: PlaybackFigures,
+  library: LibraryFigures,
+): Notice[] {
   const found: Notice[] = [];
+  const stead = view.now === null ? null : node.placeOf(view.now.slot)?.stead;
+  if (stead != null && stead.plan === null) {
+    found.push({
+      level: 'warning',
+      code: 'nothingToPlay',
+      text: 'This track is not played here, and the box has no music of its own to play in its place.',
+    });
+  }
   if (view.phase === 'stopped') {
     found.push({
       level: 'error',
