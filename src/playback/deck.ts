@@ -55,9 +55,15 @@ export interface Programme extends FrameSource {
   readonly playing: Playing;
 }
 
+/** Mixed over the programme, in the order of time, as it is written. */
+export interface Overlay {
+  mixInto(out: Int16Array): void;
+}
+
 export interface DeckComponents {
   player: Player;
   programme: Programme;
+  overlay: Overlay;
   clock: { stationNowMs(): number };
   log: Logger;
 }
@@ -92,7 +98,7 @@ export interface Heard {
 
 export class Deck {
   readonly #components: DeckComponents;
-  readonly #trimMs: number;
+  #trimMs: number;
   readonly #clocked: boolean;
   readonly #nowMs: () => number;
   readonly #handlers: DeckHandlers;
@@ -155,6 +161,11 @@ export class Deck {
     this.#liveFrom = this.#writtenQuanta;
     this.#renderer.seek(Math.round(this.#target(clocks)));
     this.#tick();
+  }
+
+  /** The steering takes the sound there, by itself. */
+  setTrim(ms: number): void {
+    this.#trimMs = ms;
   }
 
   async close(): Promise<void> {
@@ -295,6 +306,7 @@ export class Deck {
     this.#places[this.#writtenQuanta % REMEMBERED_QUANTA] = this.#renderer.position + jump;
     this.#renderer.render(move, this.#quantum);
     if (this.#writtenQuanta === this.#liveFrom) fadeIn(this.#quantum);
+    this.#components.overlay.mixInto(this.#quantum);
     this.#write();
     const { playing } = this.#components.programme;
     if (playing !== this.#lastNoted) {

@@ -4,6 +4,7 @@ import { PlaybackInputError, PlayerMissingError } from './errors.ts';
 import { type OutputTarget, outputName, parseOutput } from './output-target.ts';
 import { type OutputChoice, outputChoices, SILENT_CHOICE } from './outputs.ts';
 import type { Player } from './player.ts';
+import { TestTone } from './test-tone.ts';
 import { Timeline } from './timeline.ts';
 import {
   FRAMES_PER_MS,
@@ -14,6 +15,8 @@ import {
   type PlaybackState,
   type PlaybackStatus,
   type Playing,
+  type ProgrammeFollower,
+  type ToneAnswer,
 } from './types.ts';
 
 const DEFAULT_VOLUME = 100;
@@ -22,6 +25,10 @@ const MAX_TRIM_MS = 2_000;
 /** Before the next attempt to open an output that failed; doubled up to the limit. */
 const RETRY_MIN_MS = 250;
 const RETRY_MAX_MS = 30_000;
+/** Between two test tones: one is over by then. */
+const TONE_PAUSE_MS = 2_000;
+/** Timelines beside the box's own that get the same slots: the stream for phones, and room for one more. */
+const MAX_FOLLOWERS = 2;
 /** A player that lived for so long starts with a short pause again. */
 const GOOD_LIFE_MS = 30_000;
 
@@ -43,8 +50,12 @@ class PlaybackRoom implements Playback {
   readonly #components: PlaybackComponents;
   readonly #init: RoomInit;
   readonly #handlers: ((playing: Playing) => void)[] = [];
+  readonly #followers = new Set<ProgrammeFollower>();
+  readonly #tone = new TestTone();
+  #toneAtMs = Number.NEGATIVE_INFINITY;
   #timeline: Timeline;
   #volume: number;
+  #trimMs: number;
   #running = false;
   /** Counts starts and stops, so that what was begun before a stop does not go on after it. */
   #epoch = 0;
@@ -67,6 +78,7 @@ class PlaybackRoom implements Playback {
     this.#components = components;
     this.#init = init;
     this.#volume = init.volume;
+    this.#trimMs = init.trimMs;
     this.#timeline = this.#newTimeline();
   }
 
@@ -91,16 +103,26 @@ class PlaybackRoom implements Playback {
     await Promise.all(decks.map((deck) => deck?.close()));
     this.#timeline.close();
     this.#timeline = this.#newTimeline();
+    for (const follower of this.#followers) follower.dropFrom(0);
     this.#heard = null;
     this.#hasSounded = false;
   }
 
   schedule(slot: PlaybackSlot): void {
     this.#timeline.set(slot);
+    for (const follower of this.#followers) follower.set(slot);
   }
 
   unschedule(fromSlot: number): void {
     this.#timeline.dropFrom(fromSlot);
+    for (const follower of this.#followers) follower.dropFrom(fromSlot);
+  }
+
+  follow(follower: ProgrammeFollower): () => void {
+    if (this.#followers.size >= MAX_FOLLOWERS) throw new PlaybackInputError(`${MAX_FOLLOWERS} follow already`);
+    for (const slot of this.#timeline.slots()) follower.set(slot);
+    this.#followers.add(follower);
+    return () => this.#followers.delete(follower);
   }
 
   onPlaying(handler: (playing: Playing) => void): void {
@@ -114,6 +136,21 @@ class PlaybackRoom implements Playback {
   setVolume(percent: number): void {
     this.#volume = checkRange('volume', percent, 0, 100);
     this.#setVolumeOf?.(this.#volume);
+  }
+
+  setTrim(ms: number): void {
+    this.#trimMs = checkRange('trimMs', ms, -MAX_TRIM_MS, MAX_TRIM_MS);
+    this.#deck?.setTrim(this.#trimMs);
+    this.#opening?.setTrim(this.#trimMs);
+  }
+
+  testTone(): ToneAnswer {
+    if (this.#deck === null || this.#choice?.audible !== true) return 'not_playing';
+    const nowMs = performance.now();
+    if (nowMs - this.#toneAtMs < TONE_PAUSE_MS) return 'too_soon';
+    this.#toneAtMs = nowMs;
+    this.#tone.begin();
+    return 'playing';
   }
 
   status(): PlaybackStatus {
@@ -223,8 +260,8 @@ class PlaybackRoom implements Playback {
     };
     const { clock, log } = this.#components;
     const deck: Deck = new Deck(
-      { player, programme, clock, log },
-      { trimMs: this.#init.trimMs, clocked },
+      { player, programme, overlay: this.#tone, clock, log },
+      { trimMs: this.#trimMs, clocked },
       {
         playing: (playing) => this.#hear(playing),
         ended: (reason) => {

@@ -123,6 +123,11 @@ export class Timeline {
     return this.#silentFrames;
   }
 
+  /** What is scheduled, in order of time. */
+  slots(): PlaybackSlot[] {
+    return this.#entries.map(({ slot }) => slot);
+  }
+
   /** Station time at which a slot's track starts; null if it is not known (any more). */
   trackStartOf(slot: number | null): number | null {
     const entry = this.#entries.find((known) => known.slot.slot === slot);

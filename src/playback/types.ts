@@ -105,7 +105,7 @@ export interface SegmentSource {
 export interface PlaybackComponents {
   clock: { stationNowMs(): number };
   content: SegmentSource;
-  /** A local track to sound where the programme has a hole; null: there is none. */
+  /** A local track to sound where the programme has a hole; null: there is none. Asked often: the same one until the choice changes. */
   filler(): PlayableTrack | null;
   log: Logger;
 }
@@ -121,6 +121,15 @@ export interface PlaybackInit {
   env?: NodeJS.ProcessEnv;
 }
 
+/** Gets every slot as the programme does. */
+export interface ProgrammeFollower {
+  set(slot: PlaybackSlot): void;
+  dropFrom(fromSlot: number): void;
+}
+
+/** `not_playing`: there is no output that could be heard. */
+export type ToneAnswer = 'playing' | 'too_soon' | 'not_playing';
+
 export interface Playback {
   /** Resolves once something plays, if need be silently; never rejects for want of a sound card. */
   start(): Promise<void>;
@@ -129,10 +138,19 @@ export interface Playback {
   schedule(slot: PlaybackSlot): void;
   /** Drops this slot and all after it. */
   unschedule(fromSlot: number): void;
+  /** Tells the slots that are known, then every change. Returns the way out. @throws PlaybackInputError when too many follow */
+  follow(follower: ProgrammeFollower): () => void;
   onPlaying(handler: (playing: Playing) => void): void;
   /** The station clock was set anew: take the new time at once. */
   clockStepped(): void;
   /** Percent, 0 to 100. */
   setVolume(percent: number): void;
+  /**
+   * How much earlier the samples are sent out (see `PlaybackInit.trimMs`), from now on: glides there from less than 5 ms away,
+   * else jumps under a fade, once in 2 s at most. @throws PlaybackInputError
+   */
+  setTrim(ms: number): void;
+  /** Three quiet beeps over whatever plays, a moment later. */
+  testTone(): ToneAnswer;
   status(): PlaybackStatus;
 }

@@ -179,6 +179,67 @@ describe('playing', () => {
   });
 });
 
+describe('for people', () => {
+  it('moves the sound when the trim is set, without a new start: a jump for much, a glide for little', async () => {
+    make({ output: 'null' });
+    await playback.start();
+    const startMs = scheduleMid();
+    await until('playing', playing);
+    const ahead = () => playback.status().positionMs! - (clock.stationNowMs() - startMs);
+    playback.setTrim(200);
+    await until('200 ms ahead', () => Math.abs(ahead() - 200) < 3);
+    expect(Math.abs(playback.status().offsetMs!)).toBeLessThan(1);
+    expect(playback.status().corrections).toBe(1);
+    const { slips } = playback.status();
+    playback.setTrim(198);
+    await until('2 ms back', () => playback.status().slips - slips >= 95);
+    expect(playback.status()).toMatchObject({ corrections: 1, restarts: 0, silentMs: 0 });
+    expect(() => playback.setTrim(2_001)).toThrow(PlaybackInputError);
+    expect(() => playback.setTrim(Number.NaN)).toThrow('-2000 to 2000');
+  });
+
+  it('beeps three times over whatever plays, and over nothing', async () => {
+    const path = join(dir, 'tone.raw');
+    make({ output: `file:${path}` });
+    expect(playback.testTone()).toBe('not_playing');
+    await playback.start();
+    await until('the file in use', () => playback.status().output.startsWith('file:'));
+    expect(playback.testTone()).toBe('playing');
+    expect(playback.testTone()).toBe('too_soon');
+    await sleep(2_100);
+    expect(playback.testTone()).toBe('playing');
+    await sleep(2_100);
+    await playback.stop();
+    const bytes = readFileSync(path);
+    const file = new Int16Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + (bytes.length & ~3)));
+    const beeps = burstsOf(file);
+    expect(beeps).toHaveLength(6);
+    for (const [i, { frames, peak }] of beeps.entries()) {
+      expect(Math.abs(frames - 7_200), `beep ${i}`).toBeLessThan(100);
+      expect(Math.abs(20 * Math.log10(peak / 32_768) + 20), `beep ${i}`).toBeLessThan(0.1);
+    }
+  });
+
+  it('says that nobody would hear the tone', async () => {
+    make({ output: 'null' });
+    await playback.start();
+    expect(playback.testTone()).toBe('not_playing');
+  });
+});
+
+/** Stretches of sound between silences of more than 50 ms. */
+function burstsOf(pcm: Int16Array): { frames: number; peak: number }[] {
+  const found: { from: number; to: number; peak: number }[] = [];
+  for (let i = 0; i < pcm.length; i += 2) {
+    if (pcm[i] === 0) continue;
+    const frame = i / 2;
+    const last = found.at(-1);
+    if (last === undefined || frame - last.to > 2_400) found.push({ from: frame, to: frame, peak: Math.abs(pcm[i]!) });
+    else Object.assign(last, { to: frame, peak: Math.max(last.peak, Math.abs(pcm[i]!)) });
+  }
+  return found.map(({ from, to, peak }) => ({ frames: to - from + 1, peak }));
+}
+
 describe('mpv', () => {
   it('is started anew after it was killed, and is back in time', async () => {
     make({ output: 'mpv-null' });
