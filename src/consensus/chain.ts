@@ -35,7 +35,9 @@ function packRecord(link: Link): Persisted {
 /** Stands on a new log, whole: persists it and opens the settling of what follows it. */
 export function enterChain(turn: Turn, chain: Chain): void {
   const { state } = turn;
-  if (state.chain !== null) forgetChain(turn);
+  // What this node signed on another branch of its log stays signed, and what it owned up to stays true.
+  if (state.chain?.genesis === chain.genesis) forgetRecords(turn);
+  else if (state.chain !== null) forgetChain(turn);
   state.chain = chain;
   persist(turn, 'bootstrap', { v: 1, body: chain.bootstrap.body, sig: chain.bootstrap.sig });
   const derivable = chain.links[0]!.record.slot === 0;
@@ -49,22 +51,29 @@ export function enterChain(turn: Turn, chain: Chain): void {
 export function forgetChain(turn: Turn): void {
   const { state } = turn;
   if (state.chain === null) return;
-  for (const link of state.chain.links) persist(turn, recordKey(link.record.slot), null);
-  persist(turn, 'base', null);
-  persist(turn, 'bootstrap', null);
+  forgetRecords(turn);
   for (const key of state.ownProposals.keys()) persist(turn, key, null);
   state.ownProposals.clear();
-  state.chain = null;
   state.divergedStates.clear();
   // Slots of another genesis are other slots.
   state.divergence = { lastSlot: -1, run: 0, bannedAt: -1, divergedMs: 0, sinceMs: null };
   persist(turn, 'divergence', null);
+}
+
+function forgetRecords(turn: Turn): void {
+  const { state } = turn;
+  for (const link of state.chain!.links) persist(turn, recordKey(link.record.slot), null);
+  persist(turn, 'base', null);
+  persist(turn, 'bootstrap', null);
+  state.chain = null;
   state.pendingOps.clear();
   state.settling.clear();
   state.early = [];
   state.heard.clear();
   state.branches.clear();
   state.conflicts.clear();
+  state.strayed.clear();
+  state.strayedConflict = null;
 }
 
 function persistBase(turn: Turn, chain: Chain): void {

@@ -1,7 +1,7 @@
 /** Two logs, one flock: which one holds. Every node counts the same voices by the same rule. */
 import { announceFrom, findLink, pathFromChain, switchBranch } from './chain.ts';
 import { epochAt } from './gossip.ts';
-import { askStatuses, startJoining } from './join.ts';
+import { askStatuses, startJoining, stayHere } from './join.ts';
 import type { Link } from './link.ts';
 import type { NodeId, RecordHash } from './messages.ts';
 import type { Conflict, ConsensusState, Turn } from './state.ts';
@@ -28,7 +28,9 @@ export function forksDue(turn: Turn): void {
   const epoch = epochAt(state, turn.nowMs);
   if (epoch === state.conflictEpoch) return;
   state.conflictEpoch = epoch;
+  reconsiderLeaving(turn, epoch);
   weighBranches(turn, epoch);
+  weighStrayed(turn, epoch);
   weighGeneses(turn);
 }
 
@@ -167,6 +169,99 @@ export function crossDue(turn: Turn): void {
   announceFrom(turn, turn.nowMs);
 }
 
+// Logs that left ours before our oldest record: nobody here can show the fork point
+
+/** Whoever the lowest id stands with waits so much longer, so that two sides never change places. */
+const PATIENT = 4;
+
+/**
+ * A long partition, and nodes that joined during it by a checkpoint, leave logs that no record connects. The one that
+ * weighs more over the roster of our oldest record holds, as in any other fork; after a long tie the one that the lowest
+ * id stands on. We join it like a newcomer.
+ */
+function weighStrayed(turn: Turn, epoch: number): void {
+  const { state } = turn;
+  if (state.strayed.size === 0 || state.joining !== null) return;
+  const { own, theirs } = strayedVoices(state, epoch);
+  if (theirs.size === 0) {
+    state.strayedConflict = null;
+    return;
+  }
+  const conflict = state.strayedConflict ?? { streak: 0, since: epoch, seen: epoch };
+  state.strayedConflict = conflict;
+  const { fork_epochs, escalate_epochs } = rulesNow(state);
+  const difference = excess(state, theirs, own);
+  const theirsIsLower = lowest(theirs) < lowest(own);
+  const holds = difference > 0 || (difference === 0 && theirsIsLower && epoch - conflict.since >= escalate_epochs);
+  conflict.streak = holds ? conflict.streak + 1 : 0;
+  if (conflict.streak < fork_epochs * (theirsIsLower ? 1 : PATIENT) || !isNearTrackEnd(turn)) return;
+  state.strayedConflict = null;
+  count(state, 'rejoins');
+  crossAtEnd(turn);
+  startJoining(turn, state.chain!.genesis, theirs);
+}
+
+/** Fresh voices on our log, this node's own among them, and those that strayed from it. */
+function strayedVoices(state: ConsensusState, epoch: number): { own: Set<NodeId>; theirs: Set<NodeId> } {
+  const fresh = rulesNow(state).state_fresh_epochs;
+  const own = new Set([state.crypto.nodeId]);
+  const theirs = new Set<NodeId>();
+  for (const [id, { state: signed, mutedUntil }] of state.heard) {
+    const { head, head_slot: slot, epoch: spoken } = signed.body;
+    const isKnown = isOnChain(state.chain!, slot, head) || findLink(state, slot, head) !== undefined;
+    if (isKnown) state.strayed.delete(id);
+    if (epoch - spoken > fresh || mutedUntil >= epoch) continue;
+    if (state.strayed.has(id)) theirs.add(id);
+    else if (isOnChain(state.chain!, slot, head)) own.add(id);
+  }
+  return { own, theirs };
+}
+
+/** By how much some voices outweigh others, over the roster of our oldest record: the fork is older. */
+function excess(state: ConsensusState, theirs: ReadonlySet<NodeId>, own: ReadonlySet<NodeId>): number {
+  const { entries } = state.chain!.links[0]!.log.roster;
+  const weight = (ids: ReadonlySet<NodeId>): number => [...ids].filter((id) => entries.has(id)).length;
+  return weight(theirs) - weight(own);
+}
+
+const lowest = (ids: ReadonlySet<NodeId>): NodeId => [...ids].reduce((a, b) => (a < b ? a : b));
+
+/**
+ * The track that is to be left at its end still plays, and meanwhile others may have come over to our log. Of two sides
+ * only one thinks again, or neither would ever move: the one that was to move to the higher genesis, or to lose by less.
+ */
+function reconsiderLeaving(turn: Turn, epoch: number): void {
+  const { state } = turn;
+  const { joining, chain } = state;
+  if (joining === null || chain === null || joining.clockAsked) return;
+  if (joining.onto === null) {
+    takeCensus(turn);
+    if (joining.genesis < chain.genesis || strongestRival(turn) === joining.genesis) return;
+  } else {
+    const { own, theirs } = strayedVoices(state, epoch);
+    if (excess(state, theirs, own) >= 0 && theirs.size > 0) return;
+  }
+  count(state, 'joinsAbandoned');
+  stayHere(turn);
+}
+
+/** How long before its end a track that plays on another log is left for: the log there is looked at up to then. */
+const NEAR_END_MS = 10_000;
+
+/** Nobody's track is cut, and a decision made long before its end would rest on what was true long ago. */
+function isNearTrackEnd(turn: Turn): boolean {
+  const playing = playingLink(turn.state.chain!, turn.nowMs);
+  const nearMs = Math.max(NEAR_END_MS, 2 * rulesNow(turn.state).state_epoch_ms);
+  return playing === undefined || endOf(playing) - turn.nowMs <= nearMs;
+}
+
+/** The log is about to be left: what plays is not cut. */
+function crossAtEnd(turn: Turn): void {
+  const { state } = turn;
+  const playing = playingLink(state.chain!, turn.nowMs);
+  state.crossing = playing === undefined ? null : crossingAfter(playing);
+}
+
 // Other geneses: stations that were deployed at once under one name
 
 /** Between two questions to all neighbours where they stand, while other geneses are heard of. */
@@ -183,13 +278,33 @@ function weighGeneses(turn: Turn): void {
   }
   const epochs = state.foreignStreak?.genesis === rival ? state.foreignStreak.epochs + 1 : 1;
   state.foreignStreak = { genesis: rival, epochs };
-  if (epochs < rulesNow(state).fork_epochs) return;
+  if (epochs < patienceFor(turn, rival) || !isNearTrackEnd(turn)) return;
   state.foreignStreak = null;
-  const playing = playingLink(state.chain!, turn.nowMs);
-  state.crossing = playing === undefined ? null : crossingAfter(playing);
+  crossAtEnd(turn);
   count(state, 'merges');
   startJoining(turn, rival);
 }
+
+/** Doublings of the patience at most: with the usual rules some ten minutes, three times as many upwards. */
+const MAX_DOUBLINGS = 6;
+/** Without a change for so long, the earlier ones are forgotten. */
+const CALM_MS = 3_600_000;
+
+/**
+ * Epochs in a row that a rival must hold for. Towards a higher genesis it takes longer, so that of two sides which each
+ * see more of the other the one with the higher genesis moves first, and the other then sees no reason to; and each
+ * change makes the next one slower, so that nothing goes to and fro for ever.
+ */
+function patienceFor(turn: Turn, rival: RecordHash): number {
+  const { state } = turn;
+  const { count: moves, monoMs } = state.moves;
+  const doublings = turn.monoMs - monoMs > CALM_MS ? 0 : Math.min(moves, MAX_DOUBLINGS);
+  if (doublings === 0) state.moves.count = 0;
+  const upwards = rival > state.chain!.genesis ? UPWARDS : 1;
+  return rulesNow(state).fork_epochs * upwards * 2 ** doublings;
+}
+
+const UPWARDS = 3;
 
 /** Asks neighbours where they stand while somebody speaks of another genesis, or a neighbour is known to stand there. */
 function takeCensus(turn: Turn): void {
@@ -204,14 +319,15 @@ function takeCensus(turn: Turn): void {
 
 /**
  * The genesis that beats ours: a lower one on which at least half as many stand, or a higher one with more than twice
- * as many. Of two sides that see the same, one moves and never both. Only neighbours count, by their own word over their
+ * as many. Of two sides that see the same, one moves and never both; who has decided to move counts where it goes. Only neighbours count, by their own word over their
  * own connection: a STATE of another time domain may be years old, and keys cost nothing.
  */
 function strongestRival(turn: Turn): RecordHash | null {
   const { state } = turn;
   const own = state.chain!.genesis;
   const weights = new Map<RecordHash, number>([[own, 1]]);
-  for (const { genesis } of state.statuses.values()) {
+  for (const { genesis: on, toward } of state.statuses.values()) {
+    const genesis = toward ?? on;
     if (genesis !== null) weights.set(genesis, (weights.get(genesis) ?? 0) + 1);
   }
   let best = own;

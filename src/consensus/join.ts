@@ -10,7 +10,7 @@ import type { Bootstrap, InitialTrack, NodeId, RecordHash } from './messages.ts'
 import { type Rules, rulesJson } from './rules.ts';
 import { openSettling, takeProposal } from './settle.ts';
 import { signBootstrap, verifyBootstrap } from './signed.ts';
-import type { Chain, ConsensusState, Turn } from './state.ts';
+import type { Chain, ConsensusState, Joining, Turn } from './state.ts';
 import { count, endOf, headOf, isOnChain } from './state.ts';
 import { ask, BadAnswerError, isAsking, linkFromRow } from './sync.ts';
 import { LOOKAHEAD } from './timeline.ts';
@@ -172,9 +172,12 @@ function takeOwnProposals(turn: Turn): void {
 
 // Joining
 
-export function startJoining(turn: Turn, genesis: RecordHash): void {
+/**
+ * @param onto - for another log of our own genesis: who stands on it
+ */
+export function startJoining(turn: Turn, genesis: RecordHash, onto: ReadonlySet<NodeId> | null = null): void {
   const { state } = turn;
-  state.joining = { genesis, chain: null, clockAsked: false, startedMonoMs: turn.monoMs, failed: new Set() };
+  state.joining = { genesis, chain: null, clockAsked: false, startedMonoMs: turn.monoMs, failed: new Set(), onto };
   if (state.chain === null) setPhase(turn, 'joining');
   joinDueNow(turn);
 }
@@ -189,7 +192,7 @@ export function joinDueNow(turn: Turn): void {
     return;
   }
   if (joining.chain === null) {
-    if (!isAsking(state, 'checkpoint')) askCheckpoint(turn, joining.genesis, joining.failed);
+    if (!isAsking(state, 'checkpoint')) askCheckpoint(turn, joining);
     return;
   }
   if (joining.clockAsked || !mayCross(turn)) return;
@@ -207,9 +210,16 @@ function mayCross(turn: Turn): boolean {
 function giveUpJoining(turn: Turn): void {
   const { state } = turn;
   count(state, 'joinsFailed');
+  stayHere(turn);
+}
+
+/** Gives up entering another log. Slots that were decided while it was under way are told to the player now. */
+export function stayHere(turn: Turn): void {
+  const { state } = turn;
   state.joining = null;
   state.crossing = null;
   if (state.chain === null) relisten(turn);
+  else announceFrom(turn, turn.nowMs);
 }
 
 export function relisten(turn: Turn): void {
@@ -229,9 +239,11 @@ export function peersOn(state: ConsensusState, genesis: RecordHash): NodeId[] {
   return state.peers.filter(on).sort().slice(0, MAX_TIME_PEERS);
 }
 
-function askCheckpoint(turn: Turn, genesis: RecordHash, failed: Set<NodeId>): void {
-  const candidates = peersOn(turn.state, genesis).filter((id) => !failed.has(id));
-  const peer = candidates[turn.state.nextRequestId % Math.max(1, candidates.length)];
+function askCheckpoint(turn: Turn, { genesis, failed, onto }: Joining): void {
+  const { state } = turn;
+  const on = onto === null ? peersOn(state, genesis) : state.peers.filter((id) => onto.has(id));
+  const candidates = on.filter((id) => !failed.has(id));
+  const peer = candidates[state.nextRequestId % Math.max(1, candidates.length)];
   if (peer === undefined) giveUpJoining(turn);
   else ask(turn, peer, { kind: 'checkpoint' });
 }
@@ -243,7 +255,7 @@ export function takeCheckpoint(turn: Turn, from: NodeId, response: SyncResponse)
   if (joining === null || joining.chain !== null) return;
   try {
     const chain = readCheckpoint(state, joining.genesis, response);
-    if (isContradicted(state, chain)) throw new BadAnswerError('the heads heard do not stand on it');
+    if (isContradicted(state, chain, joining.onto)) throw new BadAnswerError('the heads heard do not stand on it');
     joining.chain = chain;
     joinDueNow(turn);
   } catch (error) {
@@ -275,10 +287,17 @@ function readBase(base: unknown, genesis: RecordHash): Link[] {
 }
 
 /** More voices stand beside this chain than on it. Heads beyond its end say nothing. */
-function isContradicted(state: ConsensusState, chain: Chain): boolean {
+function isContradicted(state: ConsensusState, chain: Chain, onto: Joining['onto']): boolean {
+  const claims =
+    onto === null
+      ? [...state.statuses.values()]
+      : [...onto].flatMap((id) => {
+          const body = state.heard.get(id)?.state.body;
+          return body === undefined ? [] : [{ genesis: body.genesis, head: body.head, headSlot: body.head_slot }];
+        });
   let on = 0;
   let beside = 0;
-  for (const { genesis, head, headSlot } of state.statuses.values()) {
+  for (const { genesis, head, headSlot } of claims) {
     if (genesis !== chain.genesis || head === null) continue;
     if (headSlot > headOf(chain).record.slot || headSlot < chain.links[0]!.record.slot) continue;
     if (isOnChain(chain, headSlot, head)) on++;
@@ -296,6 +315,7 @@ export function takeClock(turn: Turn, genesis: RecordHash | null, synced: boolea
   const switched = state.chain !== null;
   const chain = joining.chain;
   if (switched) {
+    if (genesis !== state.chain!.genesis) state.moves = { count: state.moves.count + 1, monoMs: turn.monoMs };
     const fromSlot = 0;
     turn.effects.push({ type: 'unschedule', fromSlot });
     turn.effects.push({ type: 'indicate', indication: { kind: 'switchedLog', fromSlot, genesis } });

@@ -92,6 +92,8 @@ export interface PendingRequest {
 /** A neighbour's answer to `status`. */
 export interface PeerStatus {
   genesis: RecordHash | null;
+  /** The genesis that it is about to join, at the end of the track that plays there. */
+  toward: RecordHash | null;
   head: RecordHash | null;
   headSlot: number;
   offers: number;
@@ -128,6 +130,8 @@ export interface Joining {
   startedMonoMs: number;
   /** Peers that failed to give a usable checkpoint. */
   failed: Set<NodeId>;
+  /** The log is of our own genesis, and these stand on it: ours left it further back than we can look. */
+  onto: ReadonlySet<NodeId> | null;
 }
 
 /** A branch that competes with ours, by its first record after the fork point. */
@@ -196,6 +200,12 @@ export interface ConsensusState {
   failedHeads: Map<RecordHash, number>;
   conflicts: Map<RecordHash, Conflict>;
   conflictEpoch: number;
+  /** Who was found to stand on a log that left ours before our oldest record, or never was on it. */
+  strayed: Set<NodeId>;
+  /** How long their log has weighed more than ours; null while it does not. */
+  strayedConflict: Conflict | null;
+  /** Changes of genesis in this life, and when the last one was: each makes the next one slower. */
+  moves: { count: number; monoMs: number };
   /** Epoch in which the chores of an epoch were last done; -1: do them now. */
   choreEpoch: number;
   /** Somebody stands on a record that this node lacks and will not decide by itself. */
@@ -286,6 +296,9 @@ export function createConsensus(init: ConsensusInit): ConsensusState {
     failedHeads: new Map(),
     conflicts: new Map(),
     conflictEpoch: -1,
+    strayed: new Set(),
+    strayedConflict: null,
+    moves: { count: 0, monoMs: 0 },
     choreEpoch: -1,
     wantsRecords: false,
     crossing: null,

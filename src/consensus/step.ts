@@ -346,11 +346,12 @@ function takeStatus(turn: Turn, from: NodeId, response: SyncResponse): void {
 }
 
 function readStatus(turn: Turn, response: SyncResponse): PeerStatus {
-  const { genesis, head, head_slot, offers, phase } = response;
+  const { genesis, toward, head, head_slot, offers, phase } = response;
   const hash = (value: unknown): string | null => (typeof value === 'string' && value.length === 64 ? value : null);
   const whole = (value: unknown): number => (Number.isSafeInteger(value) ? (value as number) : -1);
   return {
     genesis: hash(genesis),
+    toward: hash(toward),
     head: hash(head),
     headSlot: whole(head_slot),
     offers: whole(offers),

@@ -72,6 +72,7 @@ function statusAnswer(state: ConsensusState): SyncResponse {
     phase: state.phase,
     offers: state.offers.length,
     genesis: state.chain?.genesis ?? null,
+    toward: state.joining?.genesis ?? null,
     head: head?.hash ?? null,
     head_slot: head?.record.slot ?? -1,
   };
@@ -251,11 +252,20 @@ function stepBack(turn: Turn, pending: PendingRequest): void {
   const head = headOf(state.chain!).record.slot;
   const from = pending.request.from_slot;
   if (from <= oldest) {
-    count(state, 'deepForks');
+    noteStrayed(turn, pending.target);
     return;
   }
   const step = from > head ? FIRST_STEP_BACK : (head + 1 - from) * 4;
   askRecords(turn, pending.peer, Math.max(oldest, head + 1 - step), pending.target);
+}
+
+/** The log of whoever stands on this head is not ours as far back as we can look. */
+function noteStrayed(turn: Turn, head: RecordHash | null): void {
+  const { state } = turn;
+  count(state, 'deepForks');
+  if (head === null) return;
+  noteFailedHead(state, head);
+  for (const [id, { state: signed }] of state.heard) if (signed.body.head === head) state.strayed.add(id);
 }
 
 function askRecords(turn: Turn, peer: NodeId, fromSlot: number, target: RecordHash | null): void {

@@ -196,6 +196,8 @@ export class VirtualFlock {
   readonly memo: FoldMemo = createMemo();
   readonly random: Random;
   readonly init: Readonly<Required<FlockInit>>;
+  /** Whether two nodes of one group ever connect to each other: everybody does, as a rule. Up to FULL_MESH nodes. */
+  connects: (a: number, b: number) => boolean = () => true;
   /** Sees every effect of every node, after it was carried out. */
   onEffect: ((node: SimNode, effect: Effect) => void) | null = null;
   /** After every step of a node, with what it was about. */
@@ -392,7 +394,10 @@ export class VirtualFlock {
   #connect(members: SimNode[]): void {
     const indices = members.map((node) => node.index);
     if (members.length <= FULL_MESH) {
-      for (const node of members) node.mesh = node.connections = indices.filter((index) => index !== node.index);
+      for (const node of members) {
+        const others = indices.filter((index) => index !== node.index && this.connects(node.index, index));
+        node.mesh = node.connections = others;
+      }
       return;
     }
     const mesh = new Map(indices.map((index) => [index, new Set<number>()]));

@@ -129,6 +129,7 @@ function joiner(): Hand {
     clockAsked: false,
     startedMonoMs: client.nowMs + 10_000_000,
     failed: new Set(),
+    onto: null,
   };
   return client;
 }
