@@ -29,8 +29,11 @@ import {
 import { createNetwork } from './network/index.ts';
 import { writeFileAtomically } from './node/atomic-file.ts';
 import { ROOM_FOR_OTHERS_BYTES, ROOM_FOR_OTHERS_SHARE } from './node/bounds.ts';
+import { BoxSettings } from './node/box-actions.ts';
 import { createCrypto } from './node/crypto.ts';
 import { setAsideIfDamaged } from './node/damaged-file.ts';
+import { diagnosticsText, secretsOf } from './node/diagnostics.ts';
+import { type DrawView, drawView } from './node/draw.ts';
 import { loadIdentity } from './node/identity.ts';
 import { Journal } from './node/journal.ts';
 import { rememberedPort, rememberPort } from './node/listen-port.ts';
@@ -41,14 +44,19 @@ import { StarlingNode } from './node/node.ts';
 import type { BlocksPort, ReadManifest } from './node/ports.ts';
 import { showProgress } from './node/progress.ts';
 import { projectRoot } from './node/project-root.ts';
+import { Radio } from './node/radio.ts';
+import { carryOutReset, isResetOrdered, orderReset } from './node/reset.ts';
 import { withRoom } from './node/room-maker.ts';
-import { EXIT_WRONG_SETTINGS, loadSettings, packageVersion, type Settings } from './node/settings.ts';
+import { EXIT_WRONG_SETTINGS, loadSettings, packageVersion, type Settings, saveSettings } from './node/settings.ts';
+import { readSettingsFile, SETTINGS_FILE, type SettingsJson, writeSettingsFile } from './node/settings-file.ts';
 import { buildSnapshot } from './node/snapshot.ts';
+import { outputChoices } from './node/sound-cards.ts';
 import { Taste } from './node/taste.ts';
 import { toTrackPlan } from './node/track-plan.ts';
 import { createPlayback } from './playback/index.ts';
 import { createHost, createMounts, musicFolder } from './system/index.ts';
 import { createWeb, PortInUseError } from './web/index.ts';
+import type { StatusSnapshot } from './web/snapshot.ts';
 
 const RUN_FILE = 'run.json';
 const EXIT_FAILED = 1;
@@ -82,7 +90,8 @@ interface House {
 }
 
 async function main(): Promise<void> {
-  const loaded = loadSettings(process.argv.slice(2), process.env);
+  const load = () => loadSettings(process.argv.slice(2), process.env);
+  const loaded = load();
   if (loaded.kind === 'refused') {
     process.stderr.write(loaded.text);
     process.exitCode = EXIT_WRONG_SETTINGS;
@@ -94,17 +103,60 @@ async function main(): Promise<void> {
   }
   const log = createLogger(loaded.settings.log, (line) => process.stdout.write(`${line}\n`));
   surviveAccidents(log);
-  const running = run(loaded.settings, log);
-  stopOnSignal(async () => (await running)(), log);
-  await running;
+  const { dataDir } = loaded.settings;
+  const radio: Radio = new Radio({
+    run: (settings) => run(settings, radio, log),
+    load,
+    putBack: (before) => putBackSettings(dataDir, before),
+    giveUp,
+    log,
+  });
+  stopOnSignal(() => radio.stop(), log);
+  await radio.start(loaded.settings);
 }
 
-/** Starts a starling. @returns the way to stop it */
-async function run(settings: Settings, log: LineLogger): Promise<() => Promise<void>> {
-  const house = await openHouse(settings, log);
+/** Ends what was begun, the last first; what fails to end does not keep the others. */
+class Closing {
+  readonly #steps: (() => unknown)[] = [];
+  readonly #log: LineLogger;
+
+  constructor(log: LineLogger) {
+    this.#log = log;
+  }
+
+  add(step: () => unknown): void {
+    this.#steps.push(step);
+  }
+
+  async close(): Promise<void> {
+    for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop()) {
+      try {
+        await step();
+      } catch (error) {
+        this.#log.error('stopping failed', { cause: (error as Error).stack });
+      }
+    }
+  }
+}
+
+/** Starts a starling. What a failed start began is ended. @returns the way to stop it */
+async function run(settings: Settings, radio: Radio, log: LineLogger): Promise<() => Promise<void>> {
+  const closing = new Closing(log);
+  try {
+    await begin(settings, radio, log, closing);
+  } catch (error) {
+    await closing.close();
+    throw error;
+  }
+  return () => closing.close();
+}
+
+async function begin(settings: Settings, radio: Radio, log: LineLogger, closing: Closing): Promise<void> {
+  const house = await openHouse(settings, log, closing);
   const network = composeNetwork(house, await listenAddresses(settings));
   const mounts = createMounts({ log });
   await mounts.start().catch((error) => log.warn('sticks cannot be watched', { cause: (error as Error).message }));
+  closing.add(() => mounts.stop());
   const choose = () =>
     chooseSources(
       {
@@ -117,36 +169,35 @@ async function run(settings: Settings, log: LineLogger): Promise<() => Promise<v
       settings.dataDir,
     );
   const music = new MusicWatch({ choose, use: (directories) => library.setSources(directories), log });
-  const stopMounts = mounts.onChanged(() => void music.changed());
+  closing.add(mounts.onChanged(() => void music.changed()));
+  closing.add(() => music.stop());
   const { directories } = await music.start();
   const library = createLibrary(
     { store: house.libraryStore, pinner: network.content, log },
     { sources: directories, dataDir: settings.dataDir },
   );
-  const node = composeNode(house, network, library);
+  const playback = composePlayback(house);
+  const node = composeNode(house, network, library, playback);
+  closing.add(() => node.stop());
   const host = createHost();
   await host.start();
-  const web = await startWeb(house, { node, network, library, host, sources: () => music.sources });
+  closing.add(() => host.stop());
+  const shown: Shown = { node, network, library, playback, host, radio, sources: () => music.sources };
+  const web = await startWeb(house, shown);
+  closing.add(() => web.stop());
   await node.start();
-  const stopProgress = showProgress(() => library.status(), process.stdout, log);
+  closing.add(showProgress(() => library.status(), process.stdout, log));
   tellWhereToFind(house, network, web.port);
-  return async () => {
-    rmSync(join(settings.dataDir, RUN_FILE), { force: true });
-    stopProgress();
-    stopMounts();
-    music.stop();
-    await Promise.all([web.stop(), mounts.stop(), host.stop()]);
-    await node.stop();
-    house.datastore.close();
-    await house.store.stop();
-  };
+  closing.add(() => rmSync(join(settings.dataDir, RUN_FILE), { force: true }));
 }
 
-async function openHouse(settings: Settings, log: LineLogger): Promise<House> {
+async function openHouse(settings: Settings, log: LineLogger, closing: Closing): Promise<House> {
   const { dataDir } = settings;
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   // First of all: the journal keeps a second process out of this data directory.
+  forgetIfOrdered(dataDir, log);
   const journal = new Journal(dataDir);
+  closing.add(() => journal.close());
   const identity = loadIdentity(dataDir);
   // Its run file is still there: the process before did not end by itself.
   const endedBadly = existsSync(join(dataDir, RUN_FILE));
@@ -158,8 +209,11 @@ async function openHouse(settings: Settings, log: LineLogger): Promise<House> {
   const store = createContentStore({ dir, minFreeBytes: MIN_FREE_BYTES });
   const libraryStore = createContentStore({ dir, minFreeBytes: MIN_FREE_BYTES + roomForOthers(dataDir) });
   await store.start();
+  closing.add(() => store.stop());
   await libraryStore.start();
+  closing.add(() => libraryStore.stop());
   const datastore = openDatastore(dataDir, log);
+  closing.add(() => datastore.close());
   return {
     settings,
     log,
@@ -178,6 +232,13 @@ async function openHouse(settings: Settings, log: LineLogger): Promise<House> {
     },
     node: null,
   };
+}
+
+/** Everything but the music, if a phone or the buttons asked for that. Never under another process's feet. */
+function forgetIfOrdered(dataDir: string, log: LineLogger): void {
+  if (!isResetOrdered(dataDir)) return;
+  new Journal(dataDir).close();
+  log.warn('as new: forgotten', { files: carryOutReset(dataDir).join(', ') });
 }
 
 /** Pins and addresses of peers; in memory when the card cannot hold them (full), since they can be made again. */
@@ -236,10 +297,24 @@ function composeNetwork(house: House, listen: string[]) {
   );
 }
 
+function composePlayback(house: House): ReturnType<typeof createPlayback> {
+  const { settings, blocks, log } = house;
+  return createPlayback(
+    {
+      clock: { stationNowMs: () => stationNowMs(house) },
+      content: { segment: (cid) => blocks.get(cid) },
+      filler: () => house.node?.filler() ?? null,
+      log,
+    },
+    { output: settings.output, volume: settings.volume, trimMs: -settings.trimMs },
+  );
+}
+
 function composeNode(
   house: House,
   network: ReturnType<typeof createNetwork>,
   library: ReturnType<typeof createLibrary>,
+  playback: ReturnType<typeof createPlayback>,
 ): StarlingNode {
   const { settings, blocks, log, journal, clock, crypto } = house;
   const rules = settings.rules ?? DEFAULT_RULES;
@@ -252,15 +327,6 @@ function composeNode(
     keepDraws: true,
   });
   const readManifest: ReadManifest = (bytes) => toTrackPlan(decodeManifest(bytes));
-  const playback = createPlayback(
-    {
-      clock: { stationNowMs: () => stationNowMs(house) },
-      content: { segment: (cid) => blocks.get(cid) },
-      filler: () => house.node?.filler() ?? null,
-      log,
-    },
-    { output: settings.output, volume: settings.volume, trimMs: -settings.trimMs },
-  );
   const taste = new Taste({ wallMs: () => Date.now(), log }, { dataDir: settings.dataDir });
   taste.load();
   const node = new StarlingNode(
@@ -294,38 +360,91 @@ interface Shown {
   node: StarlingNode;
   network: ReturnType<typeof createNetwork>;
   library: ReturnType<typeof createLibrary>;
+  playback: ReturnType<typeof createPlayback>;
   host: ReturnType<typeof createHost>;
+  radio: Radio;
   sources(): MusicSources;
 }
+
+/** The port of the page, which phones have open: the same one after a restart. */
+let webPort: number | null = null;
 
 /** Serves the status. A default port that is taken gives way to a free one; a port that was asked for does not. */
 async function startWeb(house: House, shown: Shown): Promise<{ port: number; stop(): Promise<void> }> {
   const { settings, log } = house;
   const serve = async (port: number) => {
     let counters: () => Record<string, number> = () => ({});
+    const snapshot = () => snapshotOf(house, shown, counters());
     const web = createWeb(
       {
-        snapshot: () => snapshotOf(house, shown, counters()),
+        snapshot,
         onChange: (handler) => shown.node.onChange(handler),
         cover: async (cid) => {
           const bytes = await house.blocks.get(cid).catch(() => null);
           return bytes === null ? null : { bytes };
         },
+        draw: (slot) => drawAnswer(shown.node, slot),
+        music: shown.node.listener,
+        box: composeBox(house, shown, snapshot),
         log,
       },
-      { host: settings.http.host, port, webRoot: join(projectRoot(), 'web-setup'), hostNames: [hostname()] },
+      {
+        host: settings.http.host,
+        port,
+        webRoot: join(projectRoot(), 'web-setup'),
+        hostNames: [hostname()],
+        dataDir: settings.dataDir,
+      },
     );
     counters = () => web.counters();
     await web.start();
-    return { port: web.address()?.port ?? port, stop: () => web.stop() };
+    webPort = web.address()?.port ?? port;
+    return { port: webPort, stop: () => web.stop() };
   };
   try {
-    return await serve(settings.http.port);
+    return await serve(webPort ?? settings.http.port);
   } catch (error) {
     if (!(error instanceof PortInUseError) || settings.source.http !== 'default') throw error;
     log.warn(`${error.message}; taking another port`);
     return await serve(0);
   }
+}
+
+function drawAnswer(node: StarlingNode, slot: number): DrawView | null {
+  const draw = node.draw(slot);
+  return draw === null ? null : drawView(draw, node.view().roster);
+}
+
+/** What a phone may ask of the box as a whole. */
+function composeBox(house: House, shown: Shown, status: () => unknown): BoxSettings {
+  const { settings, identity, log } = house;
+  const { dataDir } = settings;
+  const { radio, playback } = shown;
+  const secrets = () => secretsOf(identity, settings.stationKey);
+  const sources = { version: VERSION, settings, status, secrets, logLines: log.recent, wallMs: () => Date.now() };
+  return new BoxSettings(
+    {
+      playback,
+      outputs: outputChoices,
+      readFile: () => readSettingsFile(dataDir),
+      save: (changes) => saveSettings(dataDir, changes),
+      restart: (before) => radio.restart(before),
+      resetAll: () => {
+        orderReset(dataDir);
+        radio.restart();
+      },
+      resetWifi: null,
+      diagnostics: async () => diagnosticsText(sources),
+      paths: { baseDir: dataDir, homeDir: homedir(), mustExist: false },
+      log,
+    },
+    { settings },
+  );
+}
+
+function putBackSettings(dataDir: string, before: SettingsJson | null): void {
+  if (before === null) rmSync(join(dataDir, SETTINGS_FILE), { force: true });
+  else writeSettingsFile(dataDir, before);
 }
 
 const STARTED_MONO_MS = monoMs();
@@ -355,7 +474,13 @@ function snapshotOf(house: House, shown: Shown, webCounters: Record<string, numb
       playlistHash: library.playlistHash(),
     }),
     host: () => shown.host.figures(),
+    notices: () => restartNotices(shown.radio),
   });
+}
+
+function restartNotices({ failure }: Radio): StatusSnapshot['notices'] {
+  if (failure === null) return [];
+  return [{ level: 'error', code: 'restartFailed', text: `The new settings did not work: ${failure}` }];
 }
 
 /** Tells people where the page is, and programs (`run.json`) how to reach this process. */
@@ -401,7 +526,7 @@ function stopOnSignal(stop: () => Promise<void>, log: LineLogger): void {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
 }
 
-main().catch((error: Error) => {
+function giveUp(error: Error): void {
   // What a person can mend has a message that says how; anything else is a fault and shows where.
   const { code } = error as NodeJS.ErrnoException;
   const isOfTheMachine = code === 'ERR_SQLITE_ERROR' || /^E[A-Z]+$/.test(code ?? '');
@@ -409,4 +534,6 @@ main().catch((error: Error) => {
   const known = isOfTheMachine || !isFault;
   process.stderr.write(`starling: ${known ? error.message : error.stack}\n`);
   process.exit(EXIT_FAILED);
-});
+}
+
+main().catch(giveUp);
