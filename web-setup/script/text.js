@@ -1,5 +1,7 @@
 // Words of the page in the reader's language. The files in /text are the only place where they stand.
 
+import { COUNTRIES } from './countries.js';
+
 export const LANGUAGES = ['en', 'de', 'es', 'ja'];
 const REMEMBERED = 'starling.language';
 
@@ -66,6 +68,26 @@ export function t(key, values = {}) {
 /** True when there is a text of this name. */
 export function hasText(key) {
   return Object.hasOwn(texts, key);
+}
+
+/** "4 Nov 2026", in the reader's way. @param {number} ms wall clock */
+export function dateText(ms) {
+  return new Intl.DateTimeFormat(language, { dateStyle: 'medium' }).format(ms);
+}
+
+/** The countries as choices of a select, by name, with one for none before them. */
+export function countryOptions() {
+  const names = new Intl.DisplayNames(language, { type: 'region' });
+  const option = (value, text) => {
+    const element = document.createElement('option');
+    element.value = value;
+    element.textContent = text;
+    return element;
+  };
+  const sorted = COUNTRIES.map((code) => [code, names.of(code) ?? code]).sort(([, a], [, b]) =>
+    a.localeCompare(b, language),
+  );
+  return [option('', t('wifi.country.none')), ...sorted.map(([code, name]) => option(code, name))];
 }
 
 /** Fills every element that names its text. */
