@@ -52,6 +52,7 @@ export function forgetChain(turn: Turn): void {
   const { state } = turn;
   if (state.chain === null) return;
   forgetRecords(turn);
+  state.recalling = null;
   for (const key of state.ownProposals.keys()) persist(turn, key, null);
   state.ownProposals.clear();
   state.divergedStates.clear();

@@ -1,11 +1,10 @@
 /** Two logs, one flock: which one holds. Every node counts the same voices by the same rule. */
 import { announceFrom, findLink, pathFromChain, switchBranch } from './chain.ts';
-import { epochAt } from './gossip.ts';
 import { askStatuses, startJoining, stayHere } from './join.ts';
 import type { Link } from './link.ts';
 import type { NodeId, RecordHash } from './messages.ts';
 import type { Conflict, ConsensusState, Turn } from './state.ts';
-import { count, endOf, headOf, isOnChain, linkAt, playingLink, rulesNow } from './state.ts';
+import { count, endOf, epochAt, headOf, isOnChain, linkAt, playingLink, rulesNow } from './state.ts';
 
 /** Competing branches that are watched at once. */
 const MAX_CONFLICTS = 32;

@@ -5,7 +5,7 @@ import { playbackReport } from './moderation.ts';
 import { addOp, isPointless } from './pending.ts';
 import { signBody, verifySigned } from './signed.ts';
 import type { ConsensusState, Turn } from './state.ts';
-import { count, headOf, playingLink, rulesNow } from './state.ts';
+import { count, epochAt, headOf, playingLink, rulesNow } from './state.ts';
 
 /** Nodes outside of the roster whose STATE is kept: enough to show who is about to join. */
 export const MAX_STRANGERS = 64;
@@ -17,9 +17,6 @@ export const MAX_FOREIGN_GENESES = 8;
 const JOIN_AGAIN_MS = 20_000;
 /** Own voice is spread over this share of an epoch, so that a flock does not speak in one instant. */
 const SPREAD_PCT = 75;
-
-export const epochAt = (state: ConsensusState, nowMs: number): number =>
-  Math.floor(nowMs / rulesNow(state).state_epoch_ms);
 
 /** Whether a node speaks in an epoch: everybody up to `state_sample` members, a drawn share above. */
 export function speaksIn(state: ConsensusState, nodeId: string, epoch: number): boolean {

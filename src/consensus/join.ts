@@ -11,9 +11,9 @@ import { type Rules, rulesJson } from './rules.ts';
 import { openSettling, takeProposal } from './settle.ts';
 import { signBootstrap, verifyBootstrap } from './signed.ts';
 import type { Chain, ConsensusState, Joining, Turn } from './state.ts';
-import { count, endOf, headOf, isOnChain } from './state.ts';
+import { count, endOf, epochAt, headOf, isOnChain } from './state.ts';
 import { ask, BadAnswerError, isAsking, linkFromRow } from './sync.ts';
-import { LOOKAHEAD } from './timeline.ts';
+import { BASIS, LOOKAHEAD } from './timeline.ts';
 
 /** Voices after which a listener need not listen on: three agree, or show that they do not. */
 const ENOUGH_VOICES = 3;
@@ -159,6 +159,7 @@ export function resume(turn: Turn, chain: Chain): void {
   state.chain = chain;
   openSettling(state);
   takeOwnProposals(turn);
+  if (state.forgetful) recall(turn);
   count(state, 'resumed');
   turn.effects.push({ type: 'syncTime', genesis: chain.genesis, peers: [] });
   state.timePeers = '';
@@ -320,11 +321,37 @@ export function takeClock(turn: Turn, genesis: RecordHash | null, synced: boolea
     turn.effects.push({ type: 'unschedule', fromSlot });
     turn.effects.push({ type: 'indicate', indication: { kind: 'switchedLog', fromSlot, genesis } });
   }
+  // Who crosses over from another branch of the same log remembers what it signed.
+  const knowsItself = joining.onto !== null;
   enterChain(turn, chain);
+  if (!knowsItself) recall(turn);
   state.foreign.delete(genesis);
   state.crossing = null;
   count(state, 'joined');
   becomeMember(turn);
+}
+
+/**
+ * An earlier life may have spoken here a moment ago. For the slots that it may have proposed for, and for as long as its
+ * last STATE is fresh, this node listens only: what it hears of itself is its own last word. Only what can not be that is
+ * another box with its key.
+ */
+function recall(turn: Turn): void {
+  const { state } = turn;
+  const chain = state.chain!;
+  const { record, log } = headOf(chain);
+  if (!log.roster.entries.has(state.crypto.nodeId)) return;
+  const heads = [...state.statuses.values()].flatMap((s) => (s.genesis === chain.genesis ? [s.headSlot] : []));
+  // The flock may be ahead of the checkpoint by a slot or two; more would be somebody's claim.
+  const head = Math.min(Math.max(record.slot, ...heads), record.slot + BASIS);
+  const sinceEpoch = epochAt(state, turn.nowMs);
+  const untilEpoch = sinceEpoch + log.rules.state_fresh_epochs;
+  state.recalling = { untilSlot: head + BASIS, sinceEpoch, untilEpoch };
+  if (state.ownEpochGenesis !== chain.genesis) state.ownEpoch = -1;
+  state.ownEpoch = Math.max(state.ownEpoch, untilEpoch);
+  state.ownEpochGenesis = chain.genesis;
+  const value = { v: 1 as const, epoch: state.ownEpoch, genesis: chain.genesis };
+  turn.effects.push({ type: 'persist', key: 'epoch', value });
 }
 
 // Being a member

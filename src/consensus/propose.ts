@@ -24,8 +24,23 @@ export function proposeDue(turn: Turn): void {
   for (const settling of state.settling.values()) {
     if (settling.proposed || turn.nowMs < settling.proposeAtMs) continue;
     settling.proposed = true;
-    propose(turn, settling);
+    if (!mayHaveProposed(state, settling)) propose(turn, settling);
   }
+}
+
+/** An earlier life may have proposed for this slot, and what it said is not known here. */
+function mayHaveProposed(state: ConsensusState, settling: Settling): boolean {
+  const { recalling } = state;
+  return recalling !== null && settling.slot <= recalling.untilSlot && !state.ownProposals.has(ownKey(settling));
+}
+
+/** Takes what an earlier life of this node proposed for its own word. False: that cannot be; another box has our key. */
+export function adoptOwn(turn: Turn, settling: Settling, signed: Signed<Proposal>): boolean {
+  if (!mayHaveProposed(turn.state, settling)) return false;
+  keepOwn(turn, settling, { body: signed.body, sig: signed.sig });
+  count(turn.state, 'recalled');
+  takeProposal(turn, signed, true);
+  return true;
 }
 
 const ownKey = (settling: Settling): string => `own:${settling.slot}:${settling.basis.hash.slice(0, 16)}`;

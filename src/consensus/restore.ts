@@ -32,8 +32,10 @@ function restoreVoice(state: ConsensusState, kept: Record<string, Persisted>): v
   const account = readAccount(divergence);
   if (account !== null) state.divergence = account;
   for (const [key, value] of Object.entries(kept)) {
-    const signed = key.startsWith('own:') ? readOwn(value) : null;
-    if (signed !== null) state.ownProposals.set(key, signed);
+    if (!key.startsWith('own:')) continue;
+    const signed = readOwn(value);
+    if (signed === null) state.forgetful = true;
+    else state.ownProposals.set(key, signed);
   }
 }
 

@@ -134,6 +134,19 @@ export interface Joining {
   onto: ReadonlySet<NodeId> | null;
 }
 
+/**
+ * This node is in the roster of a log that it has just entered from outside: an earlier life of it may have signed what
+ * this one knows nothing of (a lost journal, a card put back from a copy).
+ */
+export interface Recalling {
+  /** Slots up to this one may have been proposed for. */
+  untilSlot: number;
+  /** Epoch in which the log was entered. */
+  sinceEpoch: number;
+  /** Nothing is said up to this epoch. */
+  untilEpoch: number;
+}
+
 /** A branch that competes with ours, by its first record after the fork point. */
 export interface Conflict {
   /** Epochs in a row in which the other branch weighed enough to switch. */
@@ -185,6 +198,10 @@ export interface ConsensusState {
   ownEpoch: number;
   /** Genesis that `ownEpoch` belongs to. */
   ownEpochGenesis: RecordHash | null;
+  /** Something that this node signed may not be on its disk any more. */
+  forgetful: boolean;
+  /** What an earlier life of this node signed is listened for; null when that is over. */
+  recalling: Recalling | null;
   /** Station time since which this node has heard everything. */
   presentSinceMs: number;
 
@@ -287,6 +304,8 @@ export function createConsensus(init: ConsensusInit): ConsensusState {
     ownLot: smallHash(init.crypto.nodeId),
     ownEpoch: -1,
     ownEpochGenesis: null,
+    forgetful: false,
+    recalling: null,
     presentSinceMs: NEVER,
     heard: new Map(),
     foreign: new Map(),
@@ -359,3 +378,7 @@ export const endOf = (link: Link): number => link.record.start_ms + link.record.
 /** Rules in force here and now: the log's, or the own ones before there is a log. */
 export const rulesNow = (state: ConsensusState): Rules =>
   state.chain === null ? state.ownRules : headOf(state.chain).log.rules;
+
+/** Number of the epoch of STATEs at an instant. */
+export const epochAt = (state: ConsensusState, nowMs: number): number =>
+  Math.floor(nowMs / rulesNow(state).state_epoch_ms);

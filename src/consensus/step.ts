@@ -11,7 +11,7 @@ import { decideDue, fetchLikely, isPresent, lateAtMs } from './decide.ts';
 import type { Command, ConsensusEvent, Effect, SyncResponse, TrackOffer } from './events.ts';
 import { deniesDivergence } from './evidence.ts';
 import { crossDue, forksDue } from './fork.ts';
-import { accuse, epochAt, hear, joinDue, ownOpBase, stateAtMs, stateDue, takeOp } from './gossip.ts';
+import { accuse, hear, joinDue, ownOpBase, stateAtMs, stateDue, takeOp } from './gossip.ts';
 import {
   deploy,
   dropDeadLog,
@@ -28,13 +28,13 @@ import { MAX_GENRE_BYTES, MAX_TRACK_NAME_BYTES } from './limits.ts';
 import type { NodeId, Op, Proposal, Signed, SignedMessage, StateMessage } from './messages.ts';
 import { notePlayback } from './moderation.ts';
 import { addOp, dropStaleOps, noteRefusedOp } from './pending.ts';
-import { proposeDue } from './propose.ts';
+import { adoptOwn, proposeDue } from './propose.ts';
 import { restore } from './restore.ts';
 import { seedsFor } from './seeds.ts';
 import { cleanCopy, holdEarly, takeProposal, withOwnWord } from './settle.ts';
 import { signBody } from './signed.ts';
 import type { ConsensusState, PeerStatus, Settling, Turn } from './state.ts';
-import { count, endOf, headOf, rulesNow } from './state.ts';
+import { count, endOf, epochAt, headOf, rulesNow } from './state.ts';
 import {
   answer,
   ask,
@@ -230,7 +230,9 @@ function hearOwnProposal(turn: Turn, signed: Signed<Proposal>, settling: Settlin
   const hash = bodyHash(state.memo, signed.body);
   for (const own of state.ownProposals.values()) if (bodyHash(state.memo, own.body) === hash) return 'ignore';
   // What lies further back may be from before this node's memory.
-  if (settling !== undefined && signed.body.prev === settling.basis.hash) stopForDouble(turn);
+  if (settling === undefined || signed.body.prev !== settling.basis.hash) return 'ignore';
+  if (adoptOwn(turn, settling, signed)) return 'accept';
+  stopForDouble(turn);
   return 'ignore';
 }
 
@@ -261,7 +263,14 @@ function hearOwnState(turn: Turn, signed: Signed<StateMessage>): Verdict {
   const { body } = signed;
   if (state.chain === null || body.genesis !== state.chain.genesis || state.ownEpochGenesis !== body.genesis)
     return 'ignore';
-  const fresh = Math.abs(body.epoch - epochAt(state, turn.nowMs)) <= rulesNow(state).state_fresh_epochs;
+  const now = epochAt(state, turn.nowMs);
+  const fresh = Math.abs(body.epoch - now) <= rulesNow(state).state_fresh_epochs;
+  const { recalling } = state;
+  if (recalling !== null && now <= recalling.untilEpoch) {
+    // An epoch of leeway: what was said before the log was entered is this node's own last word.
+    if (fresh && body.epoch > recalling.sinceEpoch + 1) stopForDouble(turn);
+    return 'ignore';
+  }
   const own = state.heard.get(state.crypto.nodeId)?.state;
   const other =
     own !== undefined && own.body.epoch === body.epoch && bodyHash(state.memo, own.body) !== bodyHash(state.memo, body);
