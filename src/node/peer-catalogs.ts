@@ -29,6 +29,8 @@ export interface PeerCatalogsComponents {
 
 /** Between two questions to the same peer: sticks change seldom. */
 const ASK_EVERY_MS = 60_000;
+/** The same while it has none: it may still be reading its music. */
+const ASK_AGAIN_MS = 10_000;
 /** How often it is looked whether a peer's turn has come. */
 const LOOK_EVERY_MS = 5_000;
 const ASK_TIMEOUT_MS = 4_000;
@@ -184,12 +186,9 @@ export class PeerCatalogs {
     const nowMs = performance.now();
     const due = peers()
       .filter((peer) => peer.sync && peer.nodeId !== nodeId())
-      .map((peer) => ({
-        id: peer.nodeId,
-        askedAtMs: this.#notes.get(peer.nodeId)?.askedAtMs ?? Number.NEGATIVE_INFINITY,
-      }))
-      .filter(({ askedAtMs }) => nowMs - askedAtMs >= ASK_EVERY_MS)
-      .sort((a, b) => a.askedAtMs - b.askedAtMs)
+      .map((peer) => ({ id: peer.nodeId, dueMs: this.#dueMs(peer.nodeId) }))
+      .filter(({ dueMs }) => dueMs <= nowMs)
+      .sort((a, b) => a.dueMs - b.dueMs)
       .slice(0, ASKED_AT_ONCE);
     for (const { id } of due) {
       this.#note(id, { ...this.noteOf(id), askedAtMs: nowMs });
@@ -198,6 +197,12 @@ export class PeerCatalogs {
         () => {},
       );
     }
+  }
+
+  #dueMs(peer: NodeId): number {
+    const note = this.#notes.get(peer);
+    if (note === undefined) return 0;
+    return note.askedAtMs + (note.cid === null ? ASK_AGAIN_MS : ASK_EVERY_MS);
   }
 
   #note(peer: NodeId, note: CatalogNote & { askedAtMs: number }): void {
