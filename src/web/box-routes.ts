@@ -99,7 +99,7 @@ function resetRoute(
   onChange(router, '/api/reset', RESET, visitors, changing, async ({ fields, response }) => {
     const { name } = box().settings();
     if (fields.confirm !== name) {
-      throw new RequestError(400, 'bad_field', 'Field "confirm" is not the name of this box.', {
+      throw new RequestError(400, 'bad_confirm', 'Field "confirm" is not the name of this box.', {
         field: 'confirm',
         allowed: `"${name}"`,
       });

@@ -33,6 +33,8 @@ export interface MusicActions {
   setFilters(filters: unknown): Answer<Filters>;
   /** What another node can play, from its published catalog; null when it is not to be had. */
   catalogOf(nodeId: string, offset: number, limit: number): Promise<CatalogPage | null>;
+  /** How a slot was won, to check by hand; null when it is not known here. */
+  draw?(slot: number): unknown;
 }
 
 export interface BlacklistEntry {

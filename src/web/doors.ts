@@ -6,18 +6,19 @@ import { boxRoutes } from './box-routes.ts';
 import { captiveApi, portal } from './captive.ts';
 import { Listening } from './listen.ts';
 import { musicRoutes } from './music-routes.ts';
-import { PairingDesk } from './pairing-desk.ts';
+import { PairingDoor } from './pairing-door.ts';
 import { PhoneBook } from './phone-book.ts';
-import { confirmPairing, type SessionComponents, sessionRoutes } from './session-routes.ts';
+import type { Texts } from './plain-text.ts';
+import { type SessionComponents, sessionRoutes } from './session-routes.ts';
 import { Visitors } from './visitors.ts';
 import type { WebComponents } from './web.ts';
+import { wifiPageRoutes } from './wifi-page-routes.ts';
 import { wifiRoutes } from './wifi-routes.ts';
 
 /** All of the web room by which something changes, or that only some may see: put together, started and stopped. */
 export class Doors {
   readonly #components: WebComponents;
   readonly #book: PhoneBook | null;
-  readonly #desk = new PairingDesk();
   readonly #session: SessionComponents;
   readonly #listening: Listening;
   readonly #hostNames: readonly string[];
@@ -31,7 +32,7 @@ export class Doors {
     this.#listening = new Listening(listen);
     this.#session = {
       book: this.#book,
-      desk: this.#desk,
+      pairing: new PairingDoor({ book: this.#book, log }),
       visitors: new Visitors({ book: this.#book, wifi, presence }),
       hasButton: presence?.hasButton ?? false,
       can: { music: music !== null, box: box !== null, wifi: wifi !== null, listen: listen !== null },
@@ -51,11 +52,11 @@ export class Doors {
   }
 
   confirmPairing(): Answer<{ name: string }> {
-    return confirmPairing(this.#session);
+    return this.#session.pairing.confirm();
   }
 
   pairingWaits(): boolean {
-    return this.#desk.isWaiting(performance.now());
+    return this.#session.pairing.isWaiting();
   }
 
   forgetPhones(): void {
@@ -72,16 +73,18 @@ export class Doors {
     return portal(this.#components.wifi ?? null, this.#hostNames);
   }
 
-  routes(): Router {
+  routes(texts: ReadonlyMap<string, Texts>): Router {
     const { music = null, box = null, wifi = null } = this.#components;
     const { visitors } = this.#session;
     const gate = new SlowGate();
-    const draw = this.#components.draw ? (slot: number) => this.#components.draw?.(slot) : null;
+    const draw = (slot: number) => (this.#components.draw ? this.#components.draw(slot) : music?.draw?.(slot));
+    const hasDraw = this.#components.draw !== undefined || music?.draw !== undefined;
     const router = express.Router({ caseSensitive: true, strict: true });
     router.use(sessionRoutes(this.#session));
-    router.use(musicRoutes({ music, draw, visitors, gate }));
+    router.use(musicRoutes({ music, draw: hasDraw ? draw : null, visitors, gate }));
     router.use(boxRoutes({ box, visitors, gate, forgetPhones: () => this.forgetPhones() }));
     router.use(wifiRoutes({ wifi, visitors }));
+    router.use(wifiPageRoutes({ wifi, visitors, pairing: this.#session.pairing, texts }));
     router.get('/api/captive', captiveApi(wifi));
     router.get('/listen', (request, response) => this.#listening.serve(request, response));
     return router;

@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { WebRootError } from './errors.ts';
 import { MAX_PAGE_BYTES, MAX_PAGE_DEPTH, MAX_PAGE_FILES } from './limits.ts';
+import type { Texts } from './plain-text.ts';
 
 export interface PageFile {
   type: string;
@@ -47,6 +48,16 @@ export async function loadPageFiles(webRoot: string): Promise<Map<string, PageFi
   }
   if (!files.has('/index.html')) throw new WebRootError(webRoot, 'it has no index.html');
   return files;
+}
+
+/** The translations among the page's files, by language. */
+export function readTexts(files: ReadonlyMap<string, PageFile>): Map<string, Texts> {
+  const found = new Map<string, Texts>();
+  for (const [path, file] of files) {
+    const language = /^\/text\/([a-z]{2})\.json$/.exec(path)?.[1];
+    if (language !== undefined) found.set(language, JSON.parse(file.bytes.toString('utf8')) as Texts);
+  }
+  return found;
 }
 
 async function collect(root: string, folder: string, depth: number, files: Map<string, PageFile>): Promise<void> {

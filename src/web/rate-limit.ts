@@ -1,3 +1,5 @@
+import { MAX_RATE_CLIENTS } from './limits.ts';
+
 interface Bucket {
   tokens: number;
   atMs: number;
@@ -43,4 +45,9 @@ export class RateLimit {
   get size(): number {
     return this.#buckets.size;
   }
+}
+
+/** So many at once, and so many a minute in the long run. */
+export function perMinute(count: number): RateLimit {
+  return new RateLimit({ burst: count, perSecond: count / 60, maxClients: MAX_RATE_CLIENTS });
 }

@@ -19,6 +19,8 @@ export interface RouteComponents {
   cover: ((cid: string) => Promise<{ bytes: Uint8Array } | null>) | null;
   hub: EventHub;
   files: ReadonlyMap<string, PageFile>;
+  /** The page's words, by language. */
+  texts: ReadonlyMap<string, Texts>;
 }
 
 /** All that can be read of this box by anybody. */
@@ -96,7 +98,7 @@ async function cover(
 
 function pageRoute(components: RouteComponents): (request: Request, response: Response) => void {
   const template = components.files.get('/index.html')?.bytes.toString('utf8') ?? '';
-  const texts = readTexts(components.files);
+  const { texts } = components;
   const offered = ['en', ...[...texts.keys()].filter((language) => language !== 'en')];
   return (request, response) => {
     checkQuery(request, []);
@@ -104,16 +106,6 @@ function pageRoute(components: RouteComponents): (request: Request, response: Re
     response.set({ 'Content-Type': 'text/html; charset=utf-8', Vary: 'Accept-Language' });
     response.end(renderPage(template, components.status(), language, texts.get(language) ?? {}));
   };
-}
-
-/** The translations among the page's files, by language. */
-function readTexts(files: ReadonlyMap<string, PageFile>): Map<string, Texts> {
-  const found = new Map<string, Texts>();
-  for (const [path, file] of files) {
-    const language = /^\/text\/([a-z]{2})\.json$/.exec(path)?.[1];
-    if (language !== undefined) found.set(language, JSON.parse(file.bytes.toString('utf8')) as Texts);
-  }
-  return found;
 }
 
 function sendFile(file: PageFile, request: Request, response: Response): void {

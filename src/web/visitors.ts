@@ -4,9 +4,9 @@ import type { PresencePort, WifiPort } from './box.ts';
 import { clientKey, plainAddress } from './client-address.ts';
 import { PHONE_COOKIE, readCookie } from './cookies.ts';
 import { RequestError } from './errors.ts';
-import { CHANGES_PER_MINUTE, MAX_RATE_CLIENTS, WRONG_COOKIES_PER_MINUTE } from './limits.ts';
+import { CHANGES_PER_MINUTE, WRONG_COOKIES_PER_MINUTE } from './limits.ts';
 import type { Phone, PhoneBook } from './phone-book.ts';
-import { RateLimit } from './rate-limit.ts';
+import { perMinute } from './rate-limit.ts';
 
 /** Who a request comes from. */
 export interface Visitor {
@@ -105,8 +105,4 @@ function notPaired(): RequestError {
   return new RequestError(401, 'not_paired', 'This phone is not paired with the box.', {
     allowed: 'phones that were paired by a hand at the box',
   });
-}
-
-function perMinute(count: number): RateLimit {
-  return new RateLimit({ burst: count, perSecond: count / 60, maxClients: MAX_RATE_CLIENTS });
 }

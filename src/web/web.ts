@@ -22,7 +22,7 @@ import {
   RATE_PER_SECOND,
   REQUEST_TIMEOUT_MS,
 } from './limits.ts';
-import { loadPageFiles } from './page-files.ts';
+import { loadPageFiles, readTexts } from './page-files.ts';
 import { publicStatus } from './public-status.ts';
 import { RateLimit } from './rate-limit.ts';
 import { routes } from './routes.ts';
@@ -43,7 +43,7 @@ export interface WebComponents {
   onChange(handler: () => void): () => void;
   /** A cover of a track that is known here, from this box's own store: it must not ask the network. */
   cover?(cid: string): Promise<{ bytes: Uint8Array } | null>;
-  /** How a slot was won, for checking by hand; null when that is not known here. */
+  /** How a slot was won, for checking by hand; null when that is not known here. Absent: as `music` tells. */
   draw?(slot: number): unknown;
   /** What a phone may ask for. What is absent or null is not on this box, and its routes say so. */
   music?: MusicActions | null;
@@ -165,6 +165,7 @@ class WebServer implements Web {
 
   async #start(): Promise<void> {
     const files = await loadPageFiles(this.#init.webRoot);
+    const texts = readTexts(files);
     const status = () => publicStatus(this.#components.snapshot());
     const hub = new EventHub({
       status,
@@ -184,9 +185,10 @@ class WebServer implements Web {
         cover: this.#components.cover ? (cid) => this.#components.cover?.(cid) ?? Promise.resolve(null) : null,
         hub,
         files,
+        texts,
       }),
     );
-    app.use(this.#doors.routes());
+    app.use(this.#doors.routes(texts));
     app.use((request: Request, response: Response) => {
       if (CHANGE_PATHS.has(request.path)) {
         response.set('Allow', 'POST');
