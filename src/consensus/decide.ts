@@ -53,17 +53,29 @@ function isClaimed(state: ConsensusState, slot: number): boolean {
   return false;
 }
 
-const lastMomentMs = (state: ConsensusState, { phases }: Settling): number =>
-  endOf(headOf(state.chain!)) - 2 * phases.deltaMs;
+/**
+ * The last moment to decide without having been told: some time before the music ends. Who has just woken waits nearly
+ * to its very end: it has not met its neighbours yet, and a decision made alone would part it from them.
+ */
+function lastMomentMs(state: ConsensusState, settling: Settling): number {
+  const { deltaMs } = settling.phases;
+  const endMs = endOf(headOf(state.chain!));
+  const comparedMs = comparedAtMs(state, settling);
+  const usualMs = endMs - 2 * deltaMs;
+  return comparedMs <= usualMs ? usualMs : Math.min(comparedMs, endMs - Math.floor(deltaMs / 4));
+}
+
+/** When a node that woke has had time to compare tables with its neighbours. */
+const comparedAtMs = (state: ConsensusState, { basis }: Settling): number =>
+  state.presentSinceMs + basis.log.rules.listen_ms;
 
 /**
  * When a node that was not present decides after all: nobody could tell it the record up to start(s-3), and it had time
  * to compare tables with its neighbours. Never so late that the music ends first.
  */
 export function lateAtMs(state: ConsensusState, settling: Settling): number {
-  const { lateMs } = settling.phases;
-  const comparedMs = state.presentSinceMs + settling.basis.log.rules.listen_ms;
-  return Math.max(lateMs, Math.min(comparedMs, lastMomentMs(state, settling)));
+  const early = Math.min(comparedAtMs(state, settling), lastMomentMs(state, settling));
+  return Math.max(settling.phases.lateMs, early);
 }
 
 function decide(turn: Turn, settling: Settling): void {
