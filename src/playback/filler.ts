@@ -6,7 +6,7 @@
  */
 import { checkTrack } from './recipe.ts';
 import { TrackReader, type TrackReaderComponents } from './track-reader.ts';
-import { type PlayableTrack, RATE_HZ } from './types.ts';
+import { CHANNELS, type PlayableTrack, RATE_HZ } from './types.ts';
 
 export interface FillerComponents extends TrackReaderComponents {
   filler(): PlayableTrack | null;
@@ -20,6 +20,9 @@ const ASK_PAUSE_MS = 1_000;
 const REVIEW_PAUSE_MS = 10_000;
 /** The next track is opened this long before the present one ends: twice what a reader decodes ahead. */
 const NEXT_AHEAD_FRAMES = 8 * RATE_HZ;
+/** A track that is no longer wanted makes room when so much of the other one is decoded, under a fade of 100 ms. */
+const REPLACE_FRAMES = RATE_HZ;
+const FADE_FRAMES = RATE_HZ / 10;
 /** A track that does not supply for so long is given up. */
 const GIVE_UP_MS = 3_000;
 
@@ -35,6 +38,11 @@ export class Filler {
   #suppliedAtMs = Number.NEGATIVE_INFINITY;
   #reviewedAtMs = Number.NEGATIVE_INFINITY;
   #complained = false;
+  /** The first track gives way as soon as the second is ready. */
+  #replacing = false;
+  /** The last moments of the track that gave way, and how much of them was heard. */
+  #tail: Int16Array | null = null;
+  #tailAt = 0;
 
   constructor(components: FillerComponents, init: { env?: NodeJS.ProcessEnv }) {
     this.#components = components;
@@ -50,19 +58,33 @@ export class Filler {
   prepare(nowMs: number, needed: boolean): void {
     if (needed) this.#usedAtMs = nowMs;
     const rests = nowMs - this.#usedAtMs > REST_MS;
-    if (rests && this.#isStale(nowMs)) this.#renew();
+    if (rests && (this.#replacing || this.#isStale(nowMs))) this.#renew();
     if (this.available() > 0 || this.#readers.length === 0) this.#suppliedAtMs = nowMs;
     if (nowMs - this.#suppliedAtMs > GIVE_UP_MS) {
       this.#next();
       this.#suppliedAtMs = nowMs;
     }
-    if (this.#readers.length === 0 || (!rests && this.#readers.length === 1 && this.#endsSoon())) {
-      this.#open(nowMs, needed);
-    }
+    const wantsNext = this.#readers.length === 1 && (this.#replacing || (!rests && this.#endsSoon()));
+    if (this.#readers.length === 0 || wantsNext) this.#open(nowMs, needed);
     const [first, second] = this.#readers;
     first?.want(this.#position, nowMs);
     second?.want(0, nowMs);
     if (rests && first?.isAhead === true) first.suspend();
+    if (this.#replacing && second !== undefined && second.available(0) >= REPLACE_FRAMES) this.#giveWay();
+  }
+
+  /** The choice has changed: another track takes over soon if this one is no longer wanted. */
+  refresh(): void {
+    const first = this.#readers[0];
+    const wished = this.#components.filler();
+    if (first === undefined || wished?.trackHash === first.map.track.trackHash) return;
+    this.#askedAtMs = Number.NEGATIVE_INFINITY;
+    if (wished === null) {
+      this.close();
+      return;
+    }
+    for (const reader of this.#readers.splice(1)) reader.close();
+    this.#replacing = true;
   }
 
   /** Frames that can be taken now. */
@@ -77,20 +99,23 @@ export class Filler {
   take(frames: number, out: Int16Array, at: number): void {
     for (let done = 0; done < frames; ) {
       const first = this.#readers[0];
-      if (first === undefined) return;
+      if (first === undefined) break;
       const run = Math.min(frames - done, first.available(this.#position));
       first.copy(this.#position, run, out, at + done);
       this.#position += run;
       done += run;
       if (this.#isLast(first, this.#position)) this.#next();
-      else if (run === 0) return;
+      else if (run === 0) break;
     }
+    if (this.#tail !== null) this.#fadeTail(this.#tail, frames, out, at);
   }
 
   close(): void {
     for (const reader of this.#readers) reader.close();
     this.#readers = [];
     this.#position = 0;
+    this.#replacing = false;
+    this.#tail = null;
   }
 
   /** Nothing comes behind this place: the track is over, or broken off. */
@@ -123,6 +148,30 @@ export class Filler {
   #next(): void {
     this.#readers.shift()?.close();
     this.#position = 0;
+    this.#replacing = false;
+  }
+
+  #giveWay(): void {
+    const first = this.#readers[0]!;
+    const frames = Math.min(FADE_FRAMES, first.available(this.#position));
+    this.#tail = new Int16Array(FADE_FRAMES * CHANNELS);
+    this.#tailAt = 0;
+    first.copy(this.#position, frames, this.#tail, 0);
+    this.#next();
+  }
+
+  /** Fades the tail out over what was just taken, and that in. */
+  #fadeTail(tail: Int16Array, frames: number, out: Int16Array, at: number): void {
+    const run = Math.min(frames, FADE_FRAMES - this.#tailAt);
+    for (let i = 0; i < run; i++) {
+      const gain = (this.#tailAt + i + 1) / (FADE_FRAMES + 1);
+      for (let channel = 0; channel < CHANNELS; channel++) {
+        const index = (at + i) * CHANNELS + channel;
+        out[index] = Math.round(gain * out[index]! + (1 - gain) * tail[(this.#tailAt + i) * CHANNELS + channel]!);
+      }
+    }
+    this.#tailAt += run;
+    if (this.#tailAt === FADE_FRAMES) this.#tail = null;
   }
 
   #open(nowMs: number, needed: boolean): void {

@@ -23,6 +23,8 @@ const MAX_LISTENERS = 3;
 export const MAX_BACKLOG_BYTES = (10 * MP3_BITS_PER_SECOND) / 8;
 /** A listener that takes nothing for so long is let go. */
 const PATIENCE_MS = 30_000;
+/** Kept running for so long without anybody: players open, look, close and open again, and nobody can make a box start it over and over. */
+const LINGER_MS = 5_000;
 /** Given to a new listener at once, so that it has something to begin with: players wait for a second or two of sound. */
 const BURST_MS = 2_000;
 const BURST_BYTES = wholeFrames((BURST_MS / 1_000) * (MP3_BITS_PER_SECOND / 8));
@@ -83,6 +85,7 @@ class ListenRoom implements Listen {
   readonly #init: ListenInit;
   readonly #listeners = new Set<Listener>();
   #broadcast: Broadcast | null = null;
+  #lingering: NodeJS.Timeout | null = null;
   #lostBytes = 0;
   #stopped = false;
 
@@ -96,6 +99,7 @@ class ListenRoom implements Listen {
     const patienceMs = this.#init.patienceMs ?? PATIENCE_MS;
     const listener = new Listener({ maxBacklogBytes: MAX_BACKLOG_BYTES, patienceMs }, () => this.#leave(listener));
     this.#listeners.add(listener);
+    if (this.#lingering !== null) clearTimeout(this.#lingering);
     this.#broadcast ??= this.#begin();
     for (const chunk of this.#broadcast.recent()) listener.push(chunk);
     return { type: MP3_TYPE, stream: listener, close: () => listener.close() };
@@ -104,6 +108,7 @@ class ListenRoom implements Listen {
   stop(): void {
     this.#stopped = true;
     this.#endAll();
+    this.#end();
   }
 
   status(): { listeners: number; lostBytes: number } {
@@ -120,7 +125,10 @@ class ListenRoom implements Listen {
         chunk: (chunk) => {
           for (const listener of [...this.#listeners]) listener.push(chunk);
         },
-        mute: () => this.#endAll(),
+        mute: () => {
+          this.#endAll();
+          this.#end();
+        },
       },
     );
     broadcast.start();
@@ -135,6 +143,13 @@ class ListenRoom implements Listen {
     this.#lostBytes += listener.lostBytes;
     this.#listeners.delete(listener);
     if (this.#listeners.size > 0) return;
+    if (this.#lingering !== null) clearTimeout(this.#lingering);
+    this.#lingering = setTimeout(() => this.#end(), LINGER_MS);
+  }
+
+  #end(): void {
+    if (this.#lingering !== null) clearTimeout(this.#lingering);
+    this.#lingering = null;
     this.#broadcast?.stop();
     this.#broadcast = null;
   }
@@ -178,6 +193,7 @@ class Broadcast {
     this.#unfollow = this.#components.playback.follow({
       set: (slot) => this.#set(slot),
       dropFrom: (slot) => this.#timeline.dropFrom(slot),
+      refreshFiller: () => this.#timeline.refreshFiller(),
     });
     this.#chunkAtMs = performance.now();
     this.#warmUntilMs = this.#chunkAtMs + WARM_UP_MS;

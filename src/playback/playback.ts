@@ -118,6 +118,11 @@ class PlaybackRoom implements Playback {
     for (const follower of this.#followers) follower.dropFrom(fromSlot);
   }
 
+  refreshFiller(): void {
+    this.#timeline.refreshFiller();
+    for (const follower of this.#followers) follower.refreshFiller();
+  }
+
   follow(follower: ProgrammeFollower): () => void {
     if (this.#followers.size >= MAX_FOLLOWERS) throw new PlaybackInputError(`${MAX_FOLLOWERS} follow already`);
     for (const slot of this.#timeline.slots()) follower.set(slot);

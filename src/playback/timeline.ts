@@ -31,6 +31,8 @@ const RETURN_FRAMES = 2 * RATE_HZ;
 const OPEN_AHEAD_FRAMES = 4 * RATE_HZ;
 /** Nothing decoded so far ahead means a thin supply: the filler gets ready. Half of what a healthy decoder has. */
 const THIN_AHEAD_FRAMES = 2 * RATE_HZ;
+/** Where the programme was taken away and nothing follows, its track sounds on for so long: another one may be on its way. */
+const LINGER_FRAMES = RATE_HZ;
 /** Slots past this one are kept this long, for jumps back. */
 const KEEP_BEHIND_FRAMES = 2 * RATE_HZ;
 /** Slots kept: five queued, one playing, and a generous rest. */
@@ -99,6 +101,8 @@ export class Timeline {
   #next = Number.NaN;
   #playing: Playing = NOTHING;
   #hasSounded = false;
+  /** Rendered since there was a slot. */
+  #slotlessFrames = 0;
   #fillerFrames = 0;
   #silentFrames = 0;
   readonly #scratch = new Int16Array(FADE_FRAMES * CHANNELS);
@@ -165,6 +169,11 @@ export class Timeline {
     const [kept, dropped] = split(this.#entries, (entry) => entry.slot.slot < fromSlot);
     this.#entries = kept;
     this.#retire(dropped);
+  }
+
+  /** What fills holes was chosen anew. */
+  refreshFiller(): void {
+    this.#filler.refresh();
   }
 
   /** How the slot's track at a position is supplied. */
@@ -264,6 +273,7 @@ export class Timeline {
     const desired = rests ? null : this.#desire(entry, position, frames);
     this.#note(entry, desired, position);
     this.#enter(desired, position);
+    this.#slotlessFrames = entry === null ? this.#slotlessFrames + frames : 0;
     const got = this.#mixVoices(desired, position, frames, out, at);
     this.#hasSounded ||= got > 0;
     if (!rests && this.#hasSounded && this.#shouldSound(entry, position)) this.#silentFrames += frames - got;
@@ -297,9 +307,15 @@ export class Timeline {
   #desire(entry: Entry | null, position: number, frames: number): Voice | null {
     if (entry !== null && this.#trackServes(entry, position, frames)) return this.#trackVoice(entry);
     const carrier = this.#carrier(position, frames);
-    if (carrier !== null && entry !== null && comesSoon(entry, position)) return carrier;
+    const coming = entry ?? this.#entryAfter(position);
+    const soon = coming !== null && comesSoon(coming, position);
+    if (carrier !== null && soon) return carrier;
     if (this.#filler.available() >= frames) return this.#fillerVoice();
-    return carrier;
+    return entry !== null || soon || this.#slotlessFrames < LINGER_FRAMES ? carrier : null;
+  }
+
+  #entryAfter(position: number): Entry | null {
+    return this.#entries.find((entry) => entry.start > position) ?? null;
   }
 
   #trackServes(entry: Entry, position: number, frames: number): boolean {
@@ -358,7 +374,7 @@ export class Timeline {
 
   #note(entry: Entry | null, desired: Voice | null, position: number): void {
     if (entry === null) {
-      this.#playing = desired === null ? NOTHING : FILLER_ALONE;
+      this.#noteSlotless(desired);
       return;
     }
     const { slot } = entry.slot;
@@ -371,9 +387,24 @@ export class Timeline {
     const own = (sounding ?? entry.slot).reason ?? null;
     const reason = sounding === null && !over ? (own ?? 'fetch') : own;
     const filler = desired !== null && sounding === null;
-    if (old.slot !== slot || old.actual !== actual || old.reason !== reason || old.filler !== filler) {
-      this.#playing = { slot, actual, reason, filler };
-    }
+    this.#setPlaying({ slot, actual, reason, filler });
+  }
+
+  /** Before a slot that was put off, what it replaces may still sound. */
+  #noteSlotless(desired: Voice | null): void {
+    const before = desired?.entry?.slot ?? null;
+    const isPutOff = before !== null && this.#entries.some((entry) => entry.slot.slot === before.slot);
+    if (isPutOff && isOfSlot(desired!, before.slot)) {
+      const { slot, track, reason } = before;
+      this.#setPlaying({ slot, actual: track.trackHash, reason: reason ?? null, filler: false });
+    } else this.#playing = desired === null ? NOTHING : FILLER_ALONE;
+  }
+
+  /** One object for as long as it says the same. */
+  #setPlaying(playing: Playing): void {
+    const { slot, actual, reason, filler } = this.#playing;
+    const isSame = slot === playing.slot && actual === playing.actual && reason === playing.reason;
+    if (!isSame || filler !== playing.filler) this.#playing = playing;
   }
 
   /** Here or soon: the track is missing, or nothing of it is decoded yet. */

@@ -125,6 +125,7 @@ export interface PlaybackInit {
 export interface ProgrammeFollower {
   set(slot: PlaybackSlot): void;
   dropFrom(fromSlot: number): void;
+  refreshFiller(): void;
 }
 
 /** `not_playing`: there is no output that could be heard. */
@@ -138,6 +139,8 @@ export interface Playback {
   schedule(slot: PlaybackSlot): void;
   /** Drops this slot and all after it. */
   unschedule(fromSlot: number): void;
+  /** What fills holes was chosen anew: if it is another track than the one in use, that gives way under a fade. */
+  refreshFiller(): void;
   /** Tells the slots that are known, then every change. Returns the way out. @throws PlaybackInputError when too many follow */
   follow(follower: ProgrammeFollower): () => void;
   onPlaying(handler: (playing: Playing) => void): void;

@@ -8,7 +8,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createListen, type Listen, type ListenInit, MAX_BACKLOG_BYTES } from '../../src/playback/listen.ts';
 import { createPlayback } from '../../src/playback/playback.ts';
 import type { PlayableTrack, Playback } from '../../src/playback/types.ts';
-import { decode, keptLog, lagBetween, TestClock, until } from './support.ts';
+import { find } from '../sound-lab/correlate.ts';
+import { decode, keptLog, mono, TestClock, until } from './support.ts';
 import { type MadeTrack, MemoryStore, makeTrack } from './tracks.ts';
 
 const run = promisify(execFile);
@@ -64,8 +65,8 @@ async function heard(bytes: Buffer): Promise<Int16Array> {
 
 /** Frame of `source` that is heard at a frame of what came out. */
 function placeIn(source: Int16Array, out: Int16Array, at: number) {
-  const { lag, correlation } = lagBetween(out, source, at, 24_000, Math.min(at, 8 * 48_000));
-  return { frame: at + lag, correlation };
+  const { lag, correlation } = find(mono(out, at, 24_000), mono(source));
+  return { frame: lag, correlation };
 }
 
 /** ffmpeg processes of this one that encode. */

@@ -4,7 +4,8 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { PlaybackInputError } from '../../src/playback/errors.ts';
 import { FADE_FRAMES, MAX_SLOTS, Timeline } from '../../src/playback/timeline.ts';
 import type { PlayableTrack, PlaybackSlot, Playing } from '../../src/playback/types.ts';
-import { decode, keptLog, lagBetween, until } from './support.ts';
+import { find } from '../sound-lab/correlate.ts';
+import { decode, keptLog, lagBetween, mono, until } from './support.ts';
 import { type MadeTrack, MemoryStore, makeTrack } from './tracks.ts';
 
 const START_MS = 1_800_000_000_000;
@@ -40,9 +41,10 @@ class Stage {
   readonly filled: boolean;
   #starving = false;
 
-  constructor(filler: PlayableTrack | null = null) {
+  constructor(filler: PlayableTrack | (() => PlayableTrack | null) | null = null) {
     this.filled = filler !== null;
-    this.timeline = new Timeline({ content: store, filler: () => filler, log: this.log }, {});
+    const choose = typeof filler === 'function' ? filler : () => filler;
+    this.timeline = new Timeline({ content: store, filler: choose, log: this.log }, {});
   }
 
   slot(slot: number, fromMs: number, durationMs: number, track: PlayableTrack, more: Partial<PlaybackSlot> = {}): void {
@@ -270,6 +272,48 @@ describe('Timeline', () => {
       [mp3.track.trackHash, null, false],
     ]);
     expect(stage.timeline.fillerFrames).toBe(0);
+    expect(stage.timeline.silentFrames).toBe(0);
+  });
+
+  it('lets the track before sound on when its slot is said again with a later start', async () => {
+    stage = new Stage(local.track);
+    stage.slot(1, 0, 25_001, mp3.track);
+    await stage.play(2_000);
+    stage.slot(1, 3_000, 22_001, flac.track, { reason: 'moderation' });
+    const own = await stage.play(8_000);
+    expectSame(own, 0, whole.mp3, 2_000 * 48, 1_000 * 48);
+    expectSame(own, 1_000 * 48 + FADE_FRAMES, whole.flac, FADE_FRAMES, 4_500 * 48);
+    expect(stage.changes.map(({ slot, actual, reason, filler }) => [slot, actual, reason, filler])).toEqual([
+      [1, mp3.track.trackHash, null, false],
+      [1, flac.track.trackHash, 'moderation', false],
+    ]);
+    expect(stage.timeline.fillerFrames).toBe(0);
+    expect(stage.timeline.silentFrames).toBe(0);
+  });
+
+  it('takes another filler when the one that sounds is not wanted any more, under a fade', async () => {
+    let wished: PlayableTrack | null = local.track;
+    stage = new Stage(() => wished);
+    await stage.play(3_000);
+    wished = flac.track;
+    stage.timeline.refreshFiller();
+    const out = await stage.live(2_000);
+    expect(quietest(out)).toBeGreaterThan(300);
+    const { correlation } = find(mono(out, 72_000, 24_000), mono(whole.flac));
+    expect(correlation).toBeGreaterThan(0.99);
+    wished = null;
+    stage.timeline.refreshFiller();
+    expect(loudest(await stage.live(500), 12_000, 12_000)).toBe(0);
+  });
+
+  it('goes silent where the programme was taken away and there is nothing else', async () => {
+    stage = new Stage();
+    stage.slot(1, 0, 25_001, mp3.track);
+    await stage.play(2_000);
+    stage.timeline.dropFrom(1);
+    const out = await stage.play(4_000);
+    expectSame(out, 0, whole.mp3, 2_000 * 48, 48_000 - STEP_FRAMES);
+    expect(loudest(out, 48_000 + FADE_FRAMES + STEP_FRAMES, 36_000)).toBe(0);
     expect(stage.timeline.silentFrames).toBe(0);
   });
 
