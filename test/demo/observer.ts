@@ -116,7 +116,8 @@ export class FlockObserver {
       hasSounded: sounds || before?.hasSounded === true,
     };
     this.#samples.set(node.id, sample);
-    const newlySilentMs = sync.silent_ms - (before?.silentMs ?? 0);
+    // The count begins anew when the radio does, within one process.
+    const newlySilentMs = Math.max(0, sync.silent_ms - (before?.silentMs ?? 0));
     this.#silentMs += newlySilentMs;
     if (before === null || !before.hasSounded || now === null || now.slot < 0) return;
     const idleTwice = output.state === 'idle' && before.state === 'idle';
