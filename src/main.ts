@@ -91,7 +91,7 @@ interface House {
 
 async function main(): Promise<void> {
   const load = () => loadSettings(process.argv.slice(2), process.env);
-  const loaded = load();
+  let loaded = load();
   if (loaded.kind === 'refused') {
     process.stderr.write(loaded.text);
     process.exitCode = EXIT_WRONG_SETTINGS;
@@ -104,9 +104,15 @@ async function main(): Promise<void> {
   const log = createLogger(loaded.settings.log, (line) => process.stdout.write(`${line}\n`));
   surviveAccidents(log);
   const { dataDir } = loaded.settings;
+  const loadAfterReset = () => {
+    forgetIfOrdered(dataDir, log);
+    return load();
+  };
+  if (isResetOrdered(dataDir)) loaded = loadAfterReset();
+  if (loaded.kind !== 'run') throw new Error(loaded.text);
   const radio: Radio = new Radio({
     run: (settings) => run(settings, radio, log),
-    load,
+    load: loadAfterReset,
     putBack: (before) => putBackSettings(dataDir, before),
     giveUp,
     log,
@@ -195,7 +201,6 @@ async function openHouse(settings: Settings, log: LineLogger, closing: Closing):
   const { dataDir } = settings;
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   // First of all: the journal keeps a second process out of this data directory.
-  forgetIfOrdered(dataDir, log);
   const journal = new Journal(dataDir);
   closing.add(() => journal.close());
   const identity = loadIdentity(dataDir);
