@@ -81,6 +81,21 @@ describe('processes that get no turn for a while', () => {
   });
 });
 
+// Each broke a rule once; the name says how.
+describe('seeds of the past', () => {
+  it('woken near the end of the music: decided alone before anybody could be heard', () => {
+    expectSound({ nodes: 9, slots: 32, seed: 22, draw: 'hash-mod', loss: 0.03, churn: 0.03 });
+    const partitions = [{ atMs: 300_000, forMs: 200_000, share: 0.4 }];
+    const stall = { forMs: 6_000, chance: 0.2 };
+    expectSound({ nodes: 10, slots: 36, seed: 21, churn: 0.1, stall, partitions });
+  });
+
+  it('framed with a signature that the run itself took for good', () => {
+    const adversaries = [{ kind: 'framing' as const, count: 3 }];
+    expectSound({ nodes: 12, slots: 12, seed: 21, loss: 0.02, skewMs: 300, churn: 0.02, adversaries });
+  });
+});
+
 describe('adversaries', () => {
   const quick: Partial<Record<AdversaryKind, number>> = { flooding: 4 };
   it.each(ADVERSARY_KINDS)('%s: two of ten split nothing and get nobody excluded', (kind) => {

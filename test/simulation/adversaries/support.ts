@@ -1,4 +1,5 @@
 /** What several adversaries need. */
+import { signMessage } from '../../../src/consensus/canonical.ts';
 import type { Link } from '../../../src/consensus/link.ts';
 import { deriveLink } from '../../../src/consensus/log.ts';
 import type { Body, Proposal, Signed, SignedMessage, Topic } from '../../../src/consensus/messages.ts';
@@ -8,6 +9,8 @@ import type { Candidate, Settling } from '../../../src/consensus/state.ts';
 import type { SimNode, VirtualFlock } from '../network.ts';
 
 export function sign<B extends Body>(flock: VirtualFlock, node: SimNode, body: B): Signed<B> {
+  // In another's name: nobody may find this signature among those that were found good.
+  if (body.node_id !== node.nodeId) return signMessage(node.crypto, body);
   const signed = signBody({ crypto: node.crypto, stationId: flock.stationId, memo: flock.memo }, body);
   // Its step must know it again, or it would take it for another box with the same key, and stop.
   if (signed.body.type === 'PROPOSAL') {
