@@ -1,5 +1,5 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { MAX_PHONE_NAME_CHARS, MAX_PHONES, SEEN_INTERVAL_MS } from './limits.ts';
 
@@ -162,7 +162,9 @@ function readPhone(entry: unknown): Phone {
 /** A power cut leaves the old file or the new one: temporary file, fsync, rename, fsync of the directory. */
 function writeFileAtomically(path: string, content: string): void {
   const temporary = `${path}.${process.pid}.tmp`;
-  const file = openSync(temporary, 'w', 0o600);
+  // One that a power cut left would keep its own mode.
+  rmSync(temporary, { force: true });
+  const file = openSync(temporary, 'wx', 0o600);
   try {
     writeSync(file, content);
     fsyncSync(file);
