@@ -66,6 +66,9 @@ export const SYNC_READ_TIMEOUT_MS = 5_000;
 /** Time for the answer to be made and taken by a slow link. */
 export const SYNC_ANSWER_TIMEOUT_MS = 20_000;
 
+/** A question to a peer that is gone fails after this and not at once: its asker must hear first that the peer is gone. */
+export const UNREACHABLE_PAUSE_MS = 100;
+
 /** Exchanges on one time stream in the sliding second: the filter's first burst has 8 at 60 ms. */
 export const TIME_FRAMES_BURST = 64;
 export const TIME_FRAMES_PER_SECOND = 20;

@@ -14,8 +14,9 @@ import {
   SYNC_PER_SECOND,
   SYNC_READ_TIMEOUT_MS,
   SYNC_STRIKES,
+  UNREACHABLE_PAUSE_MS,
 } from './limits.ts';
-import { abortQuietly, closeQuietly, frames, openConnection, within } from './streams.ts';
+import { abortQuietly, closeQuietly, frames, openConnection, pause, within } from './streams.ts';
 import type { Logger, RequestHandler } from './types.ts';
 
 /** The catch-up protocol's name on the wire: one request and one answer a stream. */
@@ -61,8 +62,8 @@ export class SyncStreams {
     const { libp2p, counters } = this.#components;
     counters.add('syncAsked');
     const connection = openConnection(libp2p(), peer);
-    if (connection === null) throw new PeerUnreachableError(peer, 'not connected');
     const signal = within(timeoutMs);
+    if (connection === null) return await unreachable(peer, 'not connected', signal);
     let stream: Stream | null = null;
     let answer: Uint8Array;
     try {
@@ -71,7 +72,7 @@ export class SyncStreams {
     } catch (error) {
       if (stream !== null) abortQuietly(stream, error);
       if (signal.aborted) throw new RequestTimeoutError(peer, timeoutMs);
-      throw new PeerUnreachableError(peer, error);
+      return await unreachable(peer, error, signal);
     }
     void closeQuietly(stream, CLOSE_TIMEOUT_MS);
     return readResponse(peer, request, answer);
@@ -174,6 +175,15 @@ export class SyncStreams {
   #count(name: CounterName): void {
     this.#components.counters.add(name);
   }
+}
+
+/**
+ * Fails after a pause. Who asks anew whenever a question failed would else do so in one turn of the event loop after the
+ * other, and the word that the peer is gone would never come through.
+ */
+async function unreachable(peer: string, cause: unknown, signal: AbortSignal): Promise<never> {
+  await pause(UNREACHABLE_PAUSE_MS, signal);
+  throw new PeerUnreachableError(peer, cause);
 }
 
 async function ask(stream: Stream, request: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {

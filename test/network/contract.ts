@@ -74,6 +74,16 @@ export function describeNetwork(name: string, makeThree: () => Promise<{ boxes: 
       await expect(a.network.exchangeTime(idle.nodeId)).rejects.toThrow(PeerUnreachableError);
     });
 
+    it('lets other things happen before it says so: who asks again at once must hear that the peer is gone', async () => {
+      const [a] = boxes;
+      let timerRan = false;
+      setTimeout(() => {
+        timerRan = true;
+      }, 10);
+      await expect(a.network.request(idle.nodeId, { kind: 'status' }, 1_000)).rejects.toThrow(PeerUnreachableError);
+      expect(timerRan).toBe(true);
+    });
+
     it('exchanges four timestamps, and the time domain', async () => {
       const [a, b] = boxes;
       const { t1, t2, t3, t4, domain } = await a.network.exchangeTime(b.nodeId);

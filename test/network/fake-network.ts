@@ -21,6 +21,7 @@ import type {
   RequestHandler,
   TimeSample,
 } from '../../src/network/index.ts';
+import { UNREACHABLE_PAUSE_MS } from '../../src/network/limits.ts';
 
 /** What fakes of one station share: all who are started hear each other. */
 export class FakeAir {
@@ -98,6 +99,9 @@ export class FakeNetwork implements Network {
   }
 
   async request(peer: string, request: SyncRequest, _timeoutMs: number): Promise<SyncResponse> {
+    this.#check();
+    const isThere = this.#others().some((member) => member.nodeId === peer);
+    if (!isThere) await new Promise((resolve) => setTimeout(resolve, UNREACHABLE_PAUSE_MS));
     const other = this.#peer(peer);
     if (other.#onRequest === null) return { kind: 'refused', reason: 'unavailable' };
     try {
