@@ -1,7 +1,7 @@
 /** A flock of real nodes, one a namespace, on a switch that loses frames, is cut in two, or is slow for some. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -44,7 +44,7 @@ export class Lab {
   readonly nodes: FlockNode[] = [];
   readonly watch = new LabWatch();
   readonly #init: LabInit;
-  readonly #namespaces = new Namespaces();
+  readonly #namespaces = new Namespaces(process.env.STARLING_KEEP === '1' ? null : this.directory);
   readonly #wires = new Map<string, ChildProcess>();
   readonly #music = new Map<string, Promise<string>>();
   readonly #ownUptime = hasTimeNamespaces();
@@ -73,7 +73,6 @@ export class Lab {
     await Promise.all([...this.nodes.map((node) => node.kill()), ...this.#attackers.map((one) => one.stop())]);
     for (const wires of this.#wires.values()) wires.stdin?.end();
     await this.#namespaces.stop();
-    if (process.env.STARLING_KEEP !== '1') rmSync(this.directory, { recursive: true, force: true });
   }
 
   /** Makes the music of these nodes ahead, two at a time: what is ready starts together. */
@@ -122,6 +121,11 @@ export class Lab {
 
   lose(percent: number): void {
     this.#namespaces.lose(percent);
+  }
+
+  /** Frames between cables: lost, and passed. */
+  frames(): { lost: number; passed: number } {
+    return this.#namespaces.frames();
   }
 
   /** Cuts the switch between these and all others, attackers included; null: whole again. */

@@ -2,7 +2,10 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 
-/** Ends every process in the namespaces of one prefix, and the namespaces, as soon as its standard input closes. */
+/**
+ * As soon as its standard input closes: ends every process in the namespaces of one prefix, takes the namespaces away,
+ * and then a directory. A session of its own, so that Ctrl-C does not reach it.
+ */
 const GUARD = `
 trap '' INT TERM HUP
 cat > /dev/null
@@ -10,6 +13,7 @@ for ns in $(ip netns list | awk -v p="$1-" 'index($1, p) == 1 { print $1 }'); do
   for pid in $(ip netns pids "$ns"); do kill -KILL "$pid"; done
   ip netns del "$ns"
 done
+if [ -n "$2" ]; then rm -rf "$2"; fi
 `;
 
 /** The machine does not allow what the lab is made of. */
@@ -31,13 +35,19 @@ let made = 0;
  */
 export class Namespaces {
   readonly #prefix = `starling-${process.pid}-${++made}`;
+  readonly #scratch: string | null;
   #guard: ChildProcess | null = null;
   #lossPercent = 0;
   #cut: Sides | null = null;
 
+  /** @param scratch - a directory that goes with the namespaces */
+  constructor(scratch: string | null) {
+    this.#scratch = scratch;
+  }
+
   /** @throws NamespacesError */
   start(): void {
-    const guard = spawn('sh', ['-c', GUARD, 'guard', this.#prefix], {
+    const guard = spawn('sh', ['-c', GUARD, 'guard', this.#prefix, this.#scratch ?? ''], {
       detached: true,
       stdio: ['pipe', 'ignore', 'inherit'],
     });
@@ -99,6 +109,14 @@ export class Namespaces {
     this.#filter();
   }
 
+  /** Frames between cables since loss was last set: lost, and passed. */
+  frames(): { lost: number; passed: number } {
+    const [command = '', ...words] = [...this.inside('switch'), 'nft', 'list', 'table', 'bridge', 'lab'];
+    const listed = execFileSync(command, words).toString();
+    const [lost = 0, passed = 0] = [...listed.matchAll(/counter packets (\d+)/g)].map((match) => Number(match[1]));
+    return { lost, passed };
+  }
+
   #make(name: string): void {
     execFileSync('ip', ['netns', 'add', `${this.#prefix}-${name}`], { stdio: 'pipe' });
     this.#ip(name, 'link', 'set', 'lo', 'up');
@@ -123,7 +141,7 @@ export class Namespaces {
     const cut = (from: readonly string[], to: readonly string[]) => `iifname ${set(from)} oifname ${set(to)} drop`;
     const rules = [
       ...(this.#cut === null ? [] : [cut(this.#cut[0], this.#cut[1]), cut(this.#cut[1], this.#cut[0])]),
-      ...(this.#lossPercent === 0 ? [] : [`numgen random mod 100 < ${this.#lossPercent} counter drop`]),
+      ...(this.#lossPercent === 0 ? [] : [`numgen random mod 100 < ${this.#lossPercent} counter drop`, 'counter']),
     ];
     const head = 'type filter hook forward priority 0; policy accept;';
     const table = ['table bridge lab {', 'chain forward {', head, ...rules, '}', '}'];
