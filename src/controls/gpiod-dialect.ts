@@ -22,6 +22,8 @@ export interface Dialect {
   /** A first line says that the lines are held. */
   announces: boolean;
   edge(line: string): RawEdge | null;
+  /** Makes it dark, and ends. */
+  darken(chip: string, offset: number, activeLow: boolean): string[];
   /** Holds a level until it is ended. */
   hold(chip: string, offset: number, activeLow: boolean, lit: boolean): string[];
   /** Plays a pattern until it is ended; null: it cannot. */
@@ -46,6 +48,7 @@ const VERSION_1: Dialect = {
     if (match === null) return null;
     return { offset: Number(match[1]), high: match[2] === '1', atMs: Number(match[3]) * 1e3 + Number(match[4]) / 1e6 };
   },
+  darken: (chip, offset, activeLow) => [...low(activeLow), '--mode=exit', chip, `${offset}=0`],
   hold: (chip, offset, activeLow, lit) => [...low(activeLow), '--mode=signal', chip, `${offset}=${lit ? 1 : 0}`],
   play: null,
 };
@@ -65,6 +68,7 @@ const VERSION_2: Dialect = {
     const match = /^(\d{1,3}) ([12]) (\d{1,12}\.\d{1,9})$/.exec(line);
     return match === null ? null : { offset: Number(match[1]), high: match[2] === '1', atMs: Number(match[3]) * 1e3 };
   },
+  darken: (chip, offset, activeLow) => [...onChip(chip), ...low(activeLow), '--toggle', '0', `${offset}=0`],
   hold: (chip, offset, activeLow, lit) => [...onChip(chip), ...low(activeLow), `${offset}=${lit ? 1 : 0}`],
   play: (chip, offset, activeLow, steps) => [
     ...onChip(chip),

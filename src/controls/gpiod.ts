@@ -75,6 +75,8 @@ class ButtonLines {
   readonly #chip: Chip;
   readonly #listener: GpioListener;
   readonly #monitors: HeldTool[] = [];
+  /** As last told. */
+  readonly #down = new Map<ButtonName, boolean>();
   #released = false;
 
   constructor(toolDir: string | null, dialect: Dialect, chip: Chip, listener: GpioListener) {
@@ -104,8 +106,10 @@ class ButtonLines {
     const args = this.#dialect.get(this.#chip.name, offsets, bias);
     const levels = levelsOf(await runTool(this.#toolDir, 'gpioget', args), offsets.length);
     if (levels === null) throw new GpioError('lost', 'gpioget did not tell the levels of the lines.');
+    const isDown = group.map(({ activeLow }, index) => levels[index] !== activeLow);
+    for (const [index, { name }] of group.entries()) this.#down.set(name, isDown[index] === true);
     await this.#monitor(group, bias);
-    return group.filter(({ activeLow }, index) => levels[index] !== activeLow).map(({ name }) => name);
+    return group.filter((_, index) => isDown[index]).map(({ name }) => name);
   }
 
   /** Resolves when the kernel reports edges. */
@@ -144,7 +148,11 @@ class ButtonLines {
     const edge = this.#dialect.edge(line);
     const button = group.find(({ offset }) => offset === edge?.offset);
     if (edge === null || button === undefined || this.#released) return;
-    this.#listener.onEdge({ button: button.name, pressed: edge.high !== button.activeLow, atMs: credible(edge.atMs) });
+    const pressed = edge.high === !button.activeLow;
+    // Some chips report an edge of before the lines were taken; it tells nothing new.
+    if (this.#down.get(button.name) === pressed) return;
+    this.#down.set(button.name, pressed);
+    this.#listener.onEdge({ button: button.name, pressed, atMs: credible(edge.atMs) });
   }
 }
 
@@ -177,18 +185,8 @@ class Light {
 
   /** Dark. @throws {GpioError} when the line cannot be had */
   async take(): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      let isReady = false;
-      const ready = setTimeout(() => {
-        isReady = true;
-        resolve();
-      }, SETTLE_UNANNOUNCED_MS);
-      this.#tool = this.#start(this.#hold(false), (cause) => {
-        clearTimeout(ready);
-        if (isReady) this.#lost(cause);
-        else reject(cause);
-      });
-    });
+    const { name } = this.#chip;
+    await runTool(this.#toolDir, 'gpioset', this.#dialect.darken(name, this.#line.offset, this.#line.activeLow));
   }
 
   play(steps: readonly number[]): void {
@@ -202,12 +200,13 @@ class Light {
     if (this.#released) return;
     this.#player.stop();
     this.#released = true;
-    // A released line may keep its level: so it is made dark first.
-    if (this.#tool !== null) this.#want(this.#hold(false), true);
+    this.#wanted = null;
     while (this.#turning !== null) await this.#turning;
-    if (this.#tool !== null) await new Promise((resolve) => setTimeout(resolve, SETTLE_UNANNOUNCED_MS / 3));
-    await this.#tool?.end();
+    if (this.#tool === null) return;
+    await this.#tool.end();
     this.#tool = null;
+    // A line that is given back may keep its level. If it cannot be had any more, its new owner knows better.
+    await this.take().catch(() => {});
   }
 
   #hold(lit: boolean): string[] {
@@ -215,8 +214,8 @@ class Light {
   }
 
   /** The latest wish wins; the one before must have given the line back. */
-  #want(args: string[], evenReleased = false): void {
-    if (this.#released && !evenReleased) return;
+  #want(args: string[]): void {
+    if (this.#released) return;
     this.#wanted = args;
     this.#turning ??= this.#turn().finally(() => {
       this.#turning = null;

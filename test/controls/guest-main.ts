@@ -1,0 +1,250 @@
+/** Runs inside the guest: the contract of the pins, on the lines of its PL061, with the host's hand on their other side. */
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createControls } from '../../src/controls/controls.ts';
+import { createGpiod } from '../../src/controls/gpiod.ts';
+import type { Doing } from '../../src/controls/light.ts';
+import { DEBOUNCE_MS, KERNEL_DEBOUNCE_MS } from '../../src/controls/limits.ts';
+import type { Edge, GpioLines, GpioPort } from '../../src/controls/ports.ts';
+import { type Bench, CASES, type Case } from './contract.ts';
+
+const SKIP = 5;
+const NEVER = 6;
+const LIGHT = 7;
+const CHIP = '9030000.pl061';
+/** A child that takes the lines and is then killed. */
+const HOLD = 'hold';
+
+const out = (line: string) => process.stdout.write(`${line}\n`);
+
+/** One question at a time over the serial line. */
+class Host {
+  readonly #waiting: ((answer: string) => void)[] = [];
+
+  constructor() {
+    createInterface({ input: process.stdin }).on('line', (line) => this.#waiting.shift()?.(line.trim()));
+  }
+
+  ask(question: string): Promise<string> {
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve);
+      out(`#${question}`);
+    });
+  }
+}
+
+function wiringOf(host: Host, port: GpioPort): Bench {
+  return {
+    port,
+    wiring: {
+      chips: [CHIP],
+      skip: { offset: SKIP, activeLow: true },
+      never: { offset: NEVER, activeLow: true },
+      light: { offset: LIGHT, activeLow: false },
+    },
+    contact: async (button, pressed) => {
+      await host.ask(`line ${button === 'skip' ? SKIP : NEVER} ${pressed ? 0 : 1}`);
+    },
+    lit: async () => (await host.ask(`read ${LIGHT}`)) === '1',
+  };
+}
+
+const calm: Doing = {
+  phase: 'member',
+  peers: 1,
+  diverged: false,
+  wifi: null,
+  updating: false,
+  pairing: false,
+  noSound: false,
+  noStorage: false,
+};
+
+/** The whole room on real lines. @returns what the buttons asked for, and what else was logged */
+function room(bench: Bench) {
+  const wishes: string[] = [];
+  const lines: string[] = [];
+  const ok = (name: string) => {
+    wishes.push(name);
+    return { ok: true } as const;
+  };
+  const log = (message: string) => void lines.push(message);
+  const controls = createControls(
+    {
+      gpio: bench.port,
+      actions: {
+        skip: () => ok('skip'),
+        never: () => ({ ...ok('never'), value: { hash: 'h' } }),
+        allow: () => ok('undo'),
+        reset: async (what) => ok(`reset ${what}`),
+      },
+      doing: () => calm,
+      onChange: () => () => {},
+      log: { debug: log, info: log, warn: log },
+    },
+    { hardwareDir: '/guest', setting: `skip=${SKIP},never=${NEVER},light=${LIGHT},chip=${CHIP}` },
+  );
+  controls.presence.onHold(() => ok('pair'));
+  return { controls, wishes, lines };
+}
+
+function expectSame(actual: unknown, expected: unknown): void {
+  if (JSON.stringify(actual) !== JSON.stringify(expected))
+    throw new Error(`${JSON.stringify(actual)} instead of ${JSON.stringify(expected)}`);
+}
+
+/** Times for which the kernel saw a contact closed, longer than a bounce: a busy host stretches some into presses in truth. */
+function pressesIn(edges: readonly Edge[]): number {
+  const closed = edges.filter(({ pressed, atMs }, index) => {
+    const next = edges.slice(index + 1).find(({ button }) => button === edges[index]?.button);
+    return pressed && next?.pressed === false && next.atMs - atMs >= DEBOUNCE_MS - 2 * KERNEL_DEBOUNCE_MS;
+  });
+  return closed.length;
+}
+
+/** A thousand bounces, again while the host stalled in one of them; never more wishes than presses. */
+async function bounce(host: Host, line: number, seen: { wishes: string[]; edges: Edge[] }): Promise<void> {
+  for (let turn = 1; turn <= 3; turn++) {
+    seen.edges.length = 0;
+    seen.wishes.length = 0;
+    const longestMs = await host.ask(`bounce ${line} 1000`);
+    await sleep(1_000);
+    const presses = pressesIn(seen.edges);
+    const figures = `${seen.edges.length} edges, closed for ${longestMs} ms at most, ${presses} true presses`;
+    out(`#note 1000 bounces of line ${line}: ${figures}, ${seen.wishes.length} wishes`);
+    if (seen.wishes.length > presses) throw new Error(`${seen.wishes.length} wishes of ${presses} presses`);
+    if (presses === 0) break;
+  }
+  seen.wishes.length = 0;
+}
+
+/** Beyond the contract: the whole room, and a death. */
+const roomCases = (host: Host, toolDir: string): Case[] => [
+  {
+    name: 'the room: every gesture, pressed on the lines',
+    run: async (bench) => {
+      for (const button of ['skip', 'never'] as const) await bench.contact(button, false);
+      const { controls, wishes, lines } = room(bench);
+      await controls.start();
+      expectSame(controls.presence.hasButton, true);
+      const press = async (buttons: readonly ('skip' | 'never')[], forMs: number) => {
+        for (const button of buttons) await bench.contact(button, true);
+        await sleep(forMs);
+        for (const button of buttons) await bench.contact(button, false);
+        await sleep(1_000);
+      };
+      await press(['skip'], 200);
+      await press(['never'], 200);
+      await press(['never'], 200);
+      await press(['skip'], 3_500);
+      await press(['skip', 'never'], 500);
+      await press(['skip', 'never'], 10_500);
+      await press(['never', 'skip'], 20_500);
+      await controls.stop();
+      expectSame(wishes, ['skip', 'never', 'undo', 'pair', 'reset wifi', 'reset all']);
+      expectSame(lines, ['Buttons and light are there', ...wishes.map(() => 'Button')]);
+    },
+  },
+  {
+    name: 'the room: 1,000 random bounces of each button, and no wish',
+    run: async (bench) => {
+      for (const button of ['skip', 'never'] as const) await bench.contact(button, false);
+      const edges: Edge[] = [];
+      const watched: GpioPort = {
+        open: (wiring, listener) => {
+          const onEdge = (edge: Edge) => {
+            edges.push(edge);
+            listener.onEdge(edge);
+          };
+          return bench.port.open(wiring, {
+            ...listener,
+            onEdge,
+            onLost: (part, cause) => listener.onLost(part, cause),
+          });
+        },
+      };
+      const { controls, wishes } = room({ ...bench, port: watched });
+      await controls.start();
+      for (const line of [SKIP, NEVER]) await bounce(host, line, { wishes, edges });
+      expectSame(controls.presence.hasButton, true);
+      await bench.contact('skip', true);
+      await sleep(200);
+      await bench.contact('skip', false);
+      await sleep(1_000);
+      const made = [...wishes];
+      await controls.stop();
+      expectSame(made, ['skip']);
+    },
+  },
+  {
+    name: 'the lines are free again when this process is killed',
+    run: async (bench) => {
+      const child = spawn(process.execPath, [process.argv[1] ?? '', HOLD, toolDir], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      await new Promise((resolve) => child.stdout.once('data', resolve));
+      child.kill('SIGKILL');
+      await new Promise((resolve) => child.once('exit', resolve));
+      await sleep(1_000);
+      const lines = await bench.port.open(bench.wiring, { onEdge: () => {}, onLost: () => {} });
+      await lines.close();
+    },
+  },
+  {
+    name: 'a gpiomon that is killed is told, once',
+    run: async (bench) => {
+      const lost: string[] = [];
+      const lines = await bench.port.open(bench.wiring, { onEdge: () => {}, onLost: (part) => lost.push(part) });
+      await new Promise((resolve) => spawn('/bin/busybox', ['killall', 'gpiomon']).once('exit', resolve));
+      await sleep(1_000);
+      expectSame(lost, ['buttons']);
+      await lines.close();
+      expectSame(lost, ['buttons']);
+    },
+  },
+];
+
+async function main(): Promise<void> {
+  const host = new Host();
+  if (process.argv[2] === HOLD) {
+    const { port, wiring } = wiringOf(host, createGpiod({ toolDir: process.argv[3] ?? null }));
+    await port.open(wiring, { onEdge: () => {}, onLost: () => {} });
+    out('holds');
+    setInterval(() => {}, 60_000);
+    return;
+  }
+  for (const [version, toolDir] of [
+    ['gpiod 2', '/usr/bin'],
+    ['gpiod 1.6', '/opt/gpiod-1'],
+  ] as const) {
+    const gpiod = createGpiod({ toolDir });
+    const held: GpioLines[] = [];
+    const port: GpioPort = {
+      open: async (wiring, listener) => {
+        const lines = await gpiod.open(wiring, listener);
+        held.push(lines);
+        return lines;
+      },
+    };
+    const bench = wiringOf(host, port);
+    for (const { name, run } of [...CASES, ...roomCases(host, toolDir)]) {
+      const startMs = Date.now();
+      const problem = await run(bench).then(
+        () => null,
+        (error: Error) => error,
+      );
+      // A case that failed must not take the lines with it.
+      await Promise.all(held.splice(0).map((lines) => lines.close()));
+      const text = `${version}: ${name} (${Date.now() - startMs} ms)`;
+      if (problem === null) out(`#passed ${text}`);
+      else out(`#failed ${text}: ${problem.message.replaceAll('\n', ' ')}`);
+    }
+  }
+  process.exit(0);
+}
+
+main().catch((error: Error) => {
+  out(`#failed ${error.stack?.replaceAll('\n', ' ')}`);
+  process.exit(1);
+});
