@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 
 const CHOSEN = process.env.STARLING_CHROMIUM;
 const PLACES = CHOSEN ? [CHOSEN] : ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
@@ -25,8 +25,15 @@ export interface Opened {
   complaints: string[];
 }
 
-export async function open(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<Opened> {
+/** @param before what the browser does before it opens the page, such as being paired */
+export async function open(
+  browser: Browser,
+  url: string,
+  options: BrowserContextOptions = {},
+  before: (context: BrowserContext) => Promise<void> = async () => {},
+): Promise<Opened> {
   const context = await browser.newContext({ viewport: PHONE, locale: 'en-GB', ...options });
+  await before(context);
   const page = await context.newPage();
   const complaints: string[] = [];
   page.on('console', (message) => {

@@ -15,10 +15,10 @@ import { toast } from './toast.js';
  */
 export async function act(control, request, options = {}) {
   if (control.getAttribute('aria-busy') === 'true') return false;
-  const mayAlready = session.paired || (options.setup === true && session.setup);
-  if (!mayAlready && !(await pair())) return false;
   control.setAttribute('aria-busy', 'true');
   try {
+    const mayAlready = session.paired || (options.setup === true && session.setup);
+    if (!mayAlready && !(await pair())) return false;
     const answer = await request();
     options.done?.(answer);
     return true;

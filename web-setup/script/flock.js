@@ -47,7 +47,7 @@ function drawRow(row, peer) {
   if (open === undefined) return;
   const count = typeof peer.tracks === 'number' ? t('catalog.count', { n: peer.tracks }) : '';
   setText(open.firstElementChild, [t('catalog.open'), count].filter(Boolean).join(' · '));
-  setAttribute(open, 'aria-label', [t('catalog.of', { name }), count].filter(Boolean).join(' · '));
+  setAttribute(open, 'aria-label', [t('catalog.open'), count, name].filter(Boolean).join(' · '));
   open.hidden = !peer.catalog && typeof peer.tracks !== 'number';
 }
 

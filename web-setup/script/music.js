@@ -66,7 +66,7 @@ function showBlacklist() {
 
 function blacklistRow({ hash, name, at_ms }) {
   const again = button('music.blacklist.allow', 'quiet', () => allow(again, hash, name));
-  again.setAttribute('aria-label', t('music.blacklist.allow.name', { name }));
+  again.setAttribute('aria-label', `${t('music.blacklist.allow')} · ${name}`);
   const since = make('span', 'small', t('music.blacklist.since', { date: dateText(at_ms) }));
   return make('li', 'item', make('span', 'item-words', bdi(name), since), again);
 }

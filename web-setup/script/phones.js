@@ -43,7 +43,7 @@ function makePhone({ id, name, this: isThis }) {
           done: () => toast(t('phones.revoked', { name })),
         }).then(load),
       );
-  if (!isThis) revoke.setAttribute('aria-label', t('phones.revoke.name', { name }));
+  if (!isThis) revoke.setAttribute('aria-label', `${t('phones.revoke')} · ${name}`);
   return make('li', 'item', icon('phone'), make('span', 'item-words', bdi(name), make('span', 'small')), revoke);
 }
 

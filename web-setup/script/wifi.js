@@ -181,6 +181,6 @@ function makeSaved(ssid) {
       done: () => toast(t('wifi.forgotten', { ssid })),
     }).then(load),
   );
-  forget.setAttribute('aria-label', t('wifi.forget.name', { ssid }));
+  forget.setAttribute('aria-label', `${t('wifi.forget')} · ${ssid}`);
   return make('li', 'item', make('span', 'item-words', bdi(ssid)), forget);
 }
