@@ -100,6 +100,7 @@ export interface BoxActions {
 
 /** The programme as one endless MP3 stream for a phone's own loudspeaker. Null: the box has no hands free for one more. */
 export interface ListenPort {
+  /** The stream ends when it is closed, also for a reader that waits; closing twice is fine. */
   open(): { type: string; stream: AsyncIterable<Uint8Array>; close(): void } | null;
 }
 

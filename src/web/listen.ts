@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import type { Request, Response } from 'express';
 import { checkQuery, notOnThisBox } from './answers.ts';
 import type { ListenPort } from './box.ts';
@@ -6,6 +5,9 @@ import { checkReadOrigin } from './change-guards.ts';
 import { clientKey } from './client-address.ts';
 import { RequestError } from './errors.ts';
 import { LISTENER_STALL_MS, MAX_LISTENERS, MAX_LISTENERS_PER_CLIENT } from './limits.ts';
+
+/** Endless: there is nothing to ask a range of. */
+const HEADERS = { 'Content-Type': 'audio/mpeg', 'Accept-Ranges': 'none' };
 
 /** The programme for a phone's own loudspeaker: one endless answer for each listener, of whom there are few. */
 export class Listening {
@@ -25,6 +27,10 @@ export class Listening {
     checkQuery(request, []);
     checkReadOrigin(request);
     if (this.#port === null) throw notOnThisBox('programme to listen to');
+    if (request.method === 'HEAD') {
+      response.status(200).set(HEADERS).end();
+      return;
+    }
     const client = clientKey(request.socket.remoteAddress, request.socket.localAddress);
     const same = [...this.#listeners.values()].filter((other) => other === client).length;
     const hasRoom = this.#listeners.size < MAX_LISTENERS && same < MAX_LISTENERS_PER_CLIENT;
@@ -34,11 +40,11 @@ export class Listening {
         retryAfterMs: 30_000,
       });
     }
-    response.status(200).set({ 'Content-Type': opened.type, 'Accept-Ranges': 'none' });
+    response.status(200).set({ ...HEADERS, 'Content-Type': opened.type });
     this.#listeners.set(response, client);
+    response.once('close', () => opened.close());
     try {
-      if (request.method === 'HEAD') response.end();
-      else await pour(opened.stream, response);
+      await pour(opened.stream, response);
     } finally {
       this.#listeners.delete(response);
       opened.close();
@@ -51,29 +57,33 @@ export class Listening {
   }
 }
 
-/** Until the stream ends, the listener leaves, or takes nothing for too long. */
+/** Until the stream ends (it does when it is closed), the listener leaves, or takes nothing for too long. */
 async function pour(stream: AsyncIterable<Uint8Array>, response: Response): Promise<void> {
   response.flushHeaders();
-  const gone = new AbortController();
-  response.once('close', () => gone.abort());
-  const iterator = stream[Symbol.asyncIterator]();
-  const left = new Promise<{ done: true; value: undefined }>((resolve) => {
-    gone.signal.addEventListener('abort', () => resolve({ done: true, value: undefined }), { once: true });
-  });
   try {
-    for (;;) {
-      const next = await Promise.race([iterator.next(), left]);
-      if (next.done || response.destroyed) break;
-      if (response.write(next.value)) continue;
-      const signal = AbortSignal.any([gone.signal, AbortSignal.timeout(LISTENER_STALL_MS)]);
-      await once(response, 'drain', { signal });
+    for await (const piece of stream) {
+      if (response.destroyed) return;
+      if (!response.write(piece) && !(await drained(response))) break;
     }
     response.end();
   } catch {
-    // Gone, stalled, or the source failed: the player on the phone asks again.
+    // The source failed: the player on the phone asks again.
     response.destroy();
-  } finally {
-    // Not waited for: a source that waits for sound may answer only when it is closed.
-    void Promise.resolve(iterator.return?.()).catch(() => {});
   }
+}
+
+/** Waits until the listener took what was sent. @returns false for one that left or stalled, and is cut off then */
+function drained(response: Response): Promise<boolean> {
+  return new Promise((resolve) => {
+    const end = (took: boolean) => {
+      clearTimeout(timer);
+      response.off('drain', onDrain).off('close', onClose);
+      if (!took) response.destroy();
+      resolve(took);
+    };
+    const onDrain = () => end(true);
+    const onClose = () => end(false);
+    const timer = setTimeout(onClose, LISTENER_STALL_MS);
+    response.on('drain', onDrain).on('close', onClose);
+  });
 }

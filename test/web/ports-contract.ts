@@ -184,10 +184,16 @@ export function listenContract(name: string, make: Make<ListenPort, { places: nu
       expect(open.every((listener) => listener !== null)).toBe(true);
       expect(made.part.open()).toBeNull();
       expect(open[0]?.type).toMatch(/^audio\//);
-      const { value } = await open[0]!.stream[Symbol.asyncIterator]().next();
+      const reader = open[0]!.stream[Symbol.asyncIterator]();
+      const { value } = await reader.next();
       expect((value as Uint8Array).length).toBeGreaterThan(0);
+      const toTheEnd = async () => {
+        while (!(await reader.next()).done);
+      };
+      const rest = toTheEnd();
       open[0]?.close();
       open[0]?.close();
+      await rest;
       const next = made.part.open();
       expect(next).not.toBeNull();
       for (const listener of [...open.slice(1), next]) listener?.close();
