@@ -37,8 +37,8 @@ export const MAX_KEPT_NAME_CHARS = 120;
 export const MAX_FILTER_GENRES = 64;
 export const MAX_GENRE_CHARS = 64;
 /** The player has written this much ahead and opens a decoder meanwhile: a skip is heard after it. */
-export const SWITCH_LEAD_MS = 1_200;
+export const SWITCH_LEAD_MS = 1_500;
 /** A second press within this time is the same wish: what the first one asked for is not even heard yet. */
-export const SAME_PRESS_MS = 1_500;
+export const SAME_PRESS_MS = 1_800;
 /** How long the button undoes the last "never again". */
 export const UNDO_MS = 10_000;

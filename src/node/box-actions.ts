@@ -1,4 +1,4 @@
-import { type Answer, done, type Refusal, refused } from './answers.ts';
+import { type Answer, done, refused } from './answers.ts';
 import type { Logger, PlaybackPort } from './ports.ts';
 import type { Problem, Settings } from './settings.ts';
 import type { SettingsJson } from './settings-file.ts';
@@ -79,13 +79,12 @@ export class BoxSettings {
     }
     const applied = [...wanted.keys()];
     if (applied.length === 0) return done({ applied, restarts: false });
-    const before = this.#components.readFile();
-    const problem = this.#save(change, applied);
-    if (problem !== null) return problem;
+    const saved = this.#save(change, applied);
+    if (!saved.ok) return saved;
     this.#settings = { ...this.#settings, ...valuesOf(wanted) };
     const restarts = applied.some((key) => RESTARTING.has(key)) || !this.#applyLive(wanted);
     this.#components.log.info('settings changed', { keys: applied.join(', ') });
-    if (restarts) this.#components.restart(before);
+    if (restarts) this.#components.restart(saved.value);
     return done({ applied, restarts });
   }
 
@@ -169,13 +168,15 @@ export class BoxSettings {
     });
   }
 
-  #save(change: SettingsChange, applied: readonly string[]): Refusal | null {
-    const { save, log } = this.#components;
+  /** @returns the settings file as it was */
+  #save(change: SettingsChange, applied: readonly string[]): Answer<SettingsJson | null> {
+    const { readFile, save, log } = this.#components;
     try {
+      const before = readFile();
       const [problem] = save(Object.fromEntries(applied.map((key) => [KEYS[key]!, change[key]])));
-      if (problem === undefined) return null;
-      const { cause, allowed } = problem;
-      return refused('bad_value', `${problem.where} ${cause}.`, { field: applied[0], allowed });
+      if (problem === undefined) return done(before);
+      const { where, cause, allowed } = problem;
+      return refused('bad_value', `${where} ${cause}.`, { field: applied[0], allowed });
     } catch (error) {
       log.error('the settings cannot be written', { cause: (error as Error).message });
       return refused('not_written', 'The card of this box cannot be written: nothing was changed.');

@@ -50,7 +50,9 @@ export function secretsOf(identity: Identity, stationKey: Uint8Array | null): st
 
 /** Takes secrets out, also where JSON escaped them; the longest first, so that no rest of one is left. */
 export function redact(text: string, secrets: readonly string[]): string {
-  const forms = secrets.flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1)]);
+  const escaped = (form: string) => JSON.stringify(form).slice(1, -1);
+  // A log line may hold JSON, and the status a log line.
+  const forms = secrets.flatMap((secret) => [secret, escaped(secret), escaped(escaped(secret))]);
   const wanted = [...new Set(forms)].filter((form) => form.length >= MIN_SECRET_CHARS);
   wanted.sort((a, b) => b.length - a.length);
   return wanted.reduce((rest, form) => rest.replaceAll(form, REDACTED), text);

@@ -383,14 +383,13 @@ export class StarlingNode {
 
   #unschedule(fromSlot: number): void {
     this.#fetcher.forget((slot) => slot >= fromSlot);
-    this.#forget((slot) => slot >= fromSlot);
+    forget([this.#arrived, this.#ready], (slot) => slot >= fromSlot);
     this.#programme.unschedule(fromSlot);
   }
 
-  #forget(isStale: (slot: number) => boolean): void {
-    for (const table of [this.#decided, this.#arrived, this.#ready, this.#tags]) {
-      for (const slot of [...table.keys()]) if (isStale(slot)) table.delete(slot);
-    }
+  /** What was decided on a log that this node left is not its history. */
+  #forgetDecided(fromSlot: number): void {
+    forget([this.#decided, this.#tags], (slot) => slot >= fromSlot);
   }
 
   /** In the books before any of its blocks comes: what is given up half-way, or loses, must go again as well. */
@@ -461,7 +460,12 @@ export class StarlingNode {
       case 'decided':
         this.#noteDecided(indication);
         return;
+      case 'switchedLog':
+        this.#forgetDecided(indication.fromSlot);
+        log.info('on another log now', { fromSlot: indication.fromSlot, genesis: indication.genesis });
+        return;
       case 'phase':
+        if (indication.phase === 'listening') this.#forgetDecided(0);
         log.info(PHASE_TEXT[indication.phase]);
         return;
       case 'fallback':
@@ -489,7 +493,7 @@ export class StarlingNode {
     this.#decided.set(slot, { slot, hash, startMs: record.start_ms, track: record.track, nodeId, fallback, proposals });
     const body = record.proposal?.body;
     if (body !== undefined) this.#tags.set(slot, { genre: body.genre, explicit: body.explicit });
-    this.#forget((known) => known < slot - HISTORY_SLOTS);
+    forget([this.#decided, this.#arrived, this.#ready, this.#tags], (known) => known < slot - HISTORY_SLOTS);
     if (record.track !== null) this.#remember(record.track.track_hash, slot);
     this.#components.log.info('decided', { slot, track: record.track?.track_name, by: nodeId?.slice(-8), proposals });
     this.#offersAreStale = true;
@@ -542,6 +546,15 @@ const PHASE_TEXT: Record<ConsensusView['phase'], string> = {
   member: 'in the flock',
   stopped: 'no longer taking part',
 };
+
+function forget(
+  tables: { keys(): Iterable<number>; delete(slot: number): boolean }[],
+  isStale: (slot: number) => boolean,
+) {
+  for (const table of tables) {
+    for (const slot of [...table.keys()]) if (isStale(slot)) table.delete(slot);
+  }
+}
 
 function toOrder(effect: EffectOf<'fetch'>): Parameters<Fetcher['fetch']>[0] {
   const { slot, track, neededAtMs, final } = effect;

@@ -9,7 +9,7 @@ import { Flock, type FlockNode } from './flock.ts';
 /** A phone that was paired before the box started. */
 const TOKEN = randomBytes(32).toString('base64url');
 /** What is left of a track when somebody presses: enough to hear something else, and to come back. */
-const ENOUGH_MS = 6_500;
+const ENOUGH_MS = 7_000;
 /** Two boxes of one machine that play the same sample; a bad seek is off by segments. */
 const SAME_PLACE_MS = 60;
 

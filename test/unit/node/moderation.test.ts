@@ -5,9 +5,12 @@ import type { PeerCatalogs } from '../../../src/node/peer-catalogs.ts';
 import type { PlayableTrack, PlaybackPort, PlayingReport } from '../../../src/node/ports.ts';
 import { Programme } from '../../../src/node/programme.ts';
 import { Taste } from '../../../src/node/taste.ts';
+import { musicContract } from '../../web/ports-contract.ts';
 import { MemoryBlocks, own, plan, quiet, readPlan, stock } from './fakes.ts';
 
 const TRACK_MS = 24_000;
+/** A track whose hash looks like one, for who looks. */
+const FLOCK_HEX = '0'.repeat(64);
 
 interface Word {
   slot: number;
@@ -46,7 +49,7 @@ class Box {
 
   constructor(ownNames: string[]) {
     this.ownNames = ownNames;
-    for (const name of [...ownNames, 'x0', 'x1', 'x2', 'x3']) stock(this.blocks.held, plan(name));
+    for (const name of [...ownNames, 'x0', 'x1', 'x2', 'x3', FLOCK_HEX]) stock(this.blocks.held, plan(name));
     const ownTracks = () => this.ownNames.map((name) => own(name, TRACK_MS));
     this.programme = new Programme({
       playback: this.player as unknown as PlaybackPort,
@@ -62,10 +65,10 @@ class Box {
     this.listener = new Listener({
       taste: this.taste,
       programme: this.programme,
-      catalogs: { nameOf: () => null } as unknown as PeerCatalogs,
+      catalogs: { nameOf: () => null, page: async () => null } as unknown as PeerCatalogs,
       ownTracks,
       tagsOf: (slot) => this.tags.get(slot) ?? null,
-      programmeName: (hash) => /^sha256:(x\d)$/.exec(hash)?.[1] ?? null,
+      programmeName: (hash) => /^sha256:(x\d|0{64})$/.exec(hash)?.[1] ?? null,
       playing: () => this.playing,
       lastFiller: () => this.lastFiller,
       stationNowMs: () => this.nowMs,
@@ -327,4 +330,11 @@ describe('a listener', () => {
     box.playing = null;
     expect(box.listener.never(null)).toMatchObject({ ok: false, code: 'nothing_plays' });
   });
+});
+
+musicContract('a listener', async () => {
+  const box = new Box(['a', 'b']);
+  await box.schedule(0, FLOCK_HEX);
+  box.hear(0);
+  return { part: box.listener, slot: 0 };
 });
