@@ -149,7 +149,8 @@ export type Effect =
 /** What people should be told; text is made elsewhere. */
 export type Indication =
   | { kind: 'phase'; phase: Phase }
-  | { kind: 'decided'; slot: number; record: SlotRecord; hash: RecordHash; proposals: number }
+  /** `healed`: it was decided elsewhere long ago, and came with the log that this node changed to. */
+  | { kind: 'decided'; slot: number; record: SlotRecord; hash: RecordHash; proposals: number; healed?: true }
   | { kind: 'fallback'; slot: number }
   | { kind: 'noHistory'; slot: number }
   | { kind: 'equivocation'; accused: NodeId; slot: number }

@@ -140,6 +140,10 @@ function changeTo(turn: Turn, branch: Branch): void {
     type: 'indicate',
     indication: { kind: 'switchedLog', fromSlot: way.forkSlot + 1, genesis: state.chain!.genesis },
   });
+  for (const { record, hash } of way.path) {
+    const decided = { kind: 'decided', slot: record.slot, record, hash, proposals: 0, healed: true } as const;
+    turn.effects.push({ type: 'indicate', indication: decided });
+  }
   leavePlaying(turn, playing, way.forkSlot);
 }
 

@@ -241,6 +241,8 @@ export interface ConsensusState {
   joinSaidMonoMs: number | null;
   digestMonoMs: number;
   requests: Map<number, PendingRequest>;
+  /** Neighbours that left a question without an answer, or refused it, and when: they are not pressed. */
+  unanswered: Map<NodeId, number>;
   nextRequestId: number;
   /** What connected peers say of themselves, over connections that prove who they are. */
   statuses: Map<NodeId, PeerStatus>;
@@ -329,6 +331,7 @@ export function createConsensus(init: ConsensusInit): ConsensusState {
     joinSaidMonoMs: null,
     digestMonoMs: 0,
     requests: new Map(),
+    unanswered: new Map(),
     nextRequestId: 1,
     statuses: new Map(),
     statusMonoMs: null,

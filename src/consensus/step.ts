@@ -43,6 +43,7 @@ import {
   forgetOverdue,
   isAsking,
   isNews,
+  noteAnswer,
   noteFailedHead,
   pullDue,
   readSettled,
@@ -52,7 +53,7 @@ import {
 
 type Verdict = 'accept' | 'ignore' | 'reject';
 
-/** While there is no log, neighbours are looked at this often. */
+/** While there is no log, or neighbours that are asked for records pause, things are looked at this often. */
 const LISTEN_STEP_MS = 500;
 /** A member's monotonic work (questions that hang, joins to be repeated) is looked at this often. */
 const HOUSEKEEPING_MS = 2_000;
@@ -151,7 +152,9 @@ function takePeers(turn: Turn, peers: readonly NodeId[]): void {
     .filter((id) => id !== state.crypto.nodeId)
     .slice(0, MAX_PEERS)
     .sort();
-  for (const id of state.statuses.keys()) if (!state.peers.includes(id)) state.statuses.delete(id);
+  for (const table of [state.statuses, state.unanswered]) {
+    for (const id of table.keys()) if (!state.peers.includes(id)) table.delete(id);
+  }
   // What the flock said while nobody was connected is lost on this node.
   if (wasAlone && state.peers.length > 0 && state.chain !== null) state.presentSinceMs = turn.nowMs;
   let asked = 0;
@@ -287,9 +290,11 @@ function takeAnswer(turn: Turn, requestId: number, from: NodeId, response: SyncR
   state.requests.delete(requestId);
   if (response === null || response.kind !== pending.request.kind) {
     count(state, 'unanswered');
+    noteAnswer(turn, from, false);
     if (pending.request.kind === 'checkpoint') state.joining?.failed.add(from);
     return;
   }
+  noteAnswer(turn, from, true);
   try {
     if (response.kind === 'status') takeStatus(turn, from, response);
     else if (response.kind === 'checkpoint') takeCheckpoint(turn, from, response);
@@ -475,7 +480,8 @@ const mendAtMs = ({ phases }: Settling): number => phases.t1Ms + Math.floor(phas
 
 function setDue(turn: Turn): void {
   const { state } = turn;
-  const busy = state.chain === null || state.joining !== null || state.phase === 'listening';
+  const paused = state.wantsRecords && state.unanswered.size > 0;
+  const busy = state.chain === null || state.joining !== null || state.phase === 'listening' || paused;
   state.dueMonoMs = turn.monoMs + (busy ? LISTEN_STEP_MS : HOUSEKEEPING_MS);
   state.dueMs = state.chain === null ? Number.MAX_SAFE_INTEGER : nextDueMs(turn);
 }

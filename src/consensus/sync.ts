@@ -29,10 +29,27 @@ const WHOLE_LOG = 24;
 /** How far back a first question goes when a peer's log does not continue ours; four times further with each next. */
 const FIRST_STEP_BACK = 8;
 
-/** Asks a peer. False: too many questions are open already. */
+/** A neighbour that gave no answer is left alone for so long: it may be gone, and the word of it still on its way. */
+const PAUSE_MS = 500;
+
+/** Whether a neighbour left a question open, or refused it, a moment ago. */
+function isPausing(turn: Turn, peer: NodeId): boolean {
+  const sinceMs = turn.state.unanswered.get(peer);
+  return sinceMs !== undefined && turn.monoMs - sinceMs < PAUSE_MS;
+}
+
+/** Notes that a neighbour did not answer, or that it did. */
+export function noteAnswer(turn: Turn, peer: NodeId, answered: boolean): void {
+  const { state } = turn;
+  if (answered) state.unanswered.delete(peer);
+  else if (state.peers.includes(peer)) state.unanswered.set(peer, turn.monoMs);
+}
+
+/** Asks a peer. False: too many questions are open already, or it is not to be pressed. */
 export function ask(turn: Turn, peer: NodeId, request: SyncRequest, target: RecordHash | null = null): boolean {
   const { state } = turn;
   if (state.requests.size >= MAX_REQUESTS) return false;
+  if (isPausing(turn, peer)) return false;
   const requestId = state.nextRequestId++;
   state.requests.set(requestId, { peer, request, askedMonoMs: turn.monoMs, target });
   state.dueMonoMs = Math.min(state.dueMonoMs, turn.monoMs + 2 * REQUEST_TIMEOUT_MS);
@@ -318,7 +335,7 @@ export function pullDue(turn: Turn): void {
   }
   // The only neighbour is asked again when its answer is overdue: it may be lost.
   const waiting = open.filter(({ askedMonoMs }) => turn.monoMs - askedMonoMs < OVERDUE_MS || state.peers.length > 1);
-  const free = state.peers.filter((id) => !waiting.some(({ peer }) => peer === id));
+  const free = state.peers.filter((id) => !waiting.some(({ peer }) => peer === id) && !isPausing(turn, id));
   const knowing = free.filter((id) => goal.voices.includes(id));
   // In turn: one that does not answer must not be asked again and again.
   const peer = knowing[state.nextRequestId % knowing.length] ?? free[state.nextRequestId % free.length];

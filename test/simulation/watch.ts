@@ -107,8 +107,13 @@ export class Watch {
     }
   }
 
-  #onDecided(node: SimNode, { slot, hash, record, proposals }: DecidedIndication): void {
+  #onDecided(node: SimNode, { slot, hash, record, proposals, healed }: DecidedIndication): void {
     this.decidedSlots.add(slot);
+    // Decided elsewhere, and looked at there.
+    if (healed === true) {
+      this.#lastSlot[node.index] = slot;
+      return;
+    }
     const last = this.#lastSlot[node.index]!;
     if (last !== -1 && slot !== last + 1)
       this.problem('rewritten', node.index, `slot ${slot} decided after slot ${last}`);

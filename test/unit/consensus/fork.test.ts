@@ -59,6 +59,13 @@ describe('fork choice', () => {
     voices(hand, other, away, 2);
     expect(onBranch(hand, other.link(5))).toBe(true);
     expect(hand.state.counters.heals).toBe(1);
+    // People see what the log has now: the records of the other branch, said after the change.
+    const told = hand.effects.flatMap((e) => (e.type === 'indicate' ? [e.indication] : []));
+    const changed = told.findIndex(({ kind }) => kind === 'switchedLog');
+    expect(told[changed]).toMatchObject({ fromSlot: 5 });
+    expect(told.slice(changed + 1)).toContainEqual(
+      expect.objectContaining({ kind: 'decided', slot: 5, hash: other.link(5).hash, healed: true }),
+    );
   });
 
   it('changes on equal weight to the lower ticket only', () => {

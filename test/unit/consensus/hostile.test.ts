@@ -155,3 +155,33 @@ describe('a damaged disk', () => {
     }
   });
 });
+
+describe('a neighbour that does not answer', () => {
+  it.each([null, { kind: 'refused' as const, cause: 'busy' }])('is not pressed (%o)', (response) => {
+    const hand = listener(2);
+    hand.until(150_000);
+    const peer = hand.station.cryptos[1]!;
+    const asksOf = () => hand.effects.flatMap((e) => (e.type === 'ask' && e.request.kind === 'records' ? [e] : []));
+    hand.hear(stateBy(hand, peer, { head: '77'.repeat(32), head_slot: 9 }));
+    // Every question fails at once, while the word that the neighbour is gone is still on its way.
+    const fail = () => {
+      const open = new Set(hand.state.requests.keys());
+      for (const { requestId, peer: from } of asksOf()) {
+        if (open.has(requestId)) hand.feed({ type: 'answer', requestId, from, response });
+      }
+    };
+    const before = asksOf().length;
+    expect(before).toBeGreaterThan(0);
+    for (let i = 0; i < 100; i++) fail();
+    expect(asksOf().length - before).toBeLessThanOrEqual(1);
+    // Later it is tried again.
+    for (let i = 0; i < 8; i++) {
+      hand.until(hand.nowMs + 500);
+      hand.hear(stateBy(hand, peer, { head: '77'.repeat(32), head_slot: 9, timestamp: START_MS + hand.nowMs }));
+      fail();
+    }
+    const later = asksOf().length - before;
+    expect(later).toBeGreaterThan(1);
+    expect(later).toBeLessThanOrEqual(9);
+  });
+});
