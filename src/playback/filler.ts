@@ -1,8 +1,9 @@
 /**
  * Local music for the holes of the programme: an endless voice that is always ready.
  *
- * At rest it holds the first seconds of a track, decoded, and no process: a hole that comes without warning (a jump of the
- * time, another programme) is filled at once, and the decoder goes on behind what is there.
+ * At rest it holds the next seconds of a track, decoded, and no process: a hole that comes without warning (a jump of the
+ * time, another programme) is filled at once, and the decoder goes on behind what is there. Nothing that is ready is let go
+ * before something else is.
  */
 import { checkTrack } from './recipe.ts';
 import { TrackReader, type TrackReaderComponents } from './track-reader.ts';
@@ -12,14 +13,14 @@ export interface FillerComponents extends TrackReaderComponents {
   filler(): PlayableTrack | null;
 }
 
-/** After this long without use it rests; the next hole gets another track. */
+/** After this long without use it rests. */
 const REST_MS = 5_000;
 /** Between two questions for a track after there was none. */
 const ASK_PAUSE_MS = 1_000;
 /** While it rests: how often the choice of the track is looked at again. */
 const REVIEW_PAUSE_MS = 10_000;
-/** The next track is opened this long before the present one ends: twice what a reader decodes ahead. */
-const NEXT_AHEAD_FRAMES = 8 * RATE_HZ;
+/** The next track is opened this long before the present one ends: more than a reader decodes ahead. */
+const NEXT_AHEAD_FRAMES = 10 * RATE_HZ;
 /** A track that is no longer wanted makes room when so much of the other one is decoded, under a fade of 100 ms. */
 const REPLACE_FRAMES = RATE_HZ;
 const FADE_FRAMES = RATE_HZ / 10;
@@ -58,19 +59,19 @@ export class Filler {
   prepare(nowMs: number, needed: boolean): void {
     if (needed) this.#usedAtMs = nowMs;
     const rests = nowMs - this.#usedAtMs > REST_MS;
-    if (rests && (this.#replacing || this.#isStale(nowMs))) this.#renew();
+    if (rests) this.#review(nowMs);
     if (this.available() > 0 || this.#readers.length === 0) this.#suppliedAtMs = nowMs;
     if (nowMs - this.#suppliedAtMs > GIVE_UP_MS) {
       this.#next();
       this.#suppliedAtMs = nowMs;
     }
-    const wantsNext = this.#readers.length === 1 && (this.#replacing || (!rests && this.#endsSoon()));
+    const wantsNext = this.#readers.length === 1 && (this.#replacing || this.#endsSoon());
     if (this.#readers.length === 0 || wantsNext) this.#open(nowMs, needed);
     const [first, second] = this.#readers;
     first?.want(this.#position, nowMs);
     second?.want(0, nowMs);
-    if (rests && first?.isAhead === true) first.suspend();
-    if (this.#replacing && second !== undefined && second.available(0) >= REPLACE_FRAMES) this.#giveWay();
+    if (this.#replacing && second !== undefined && second.available(0) >= REPLACE_FRAMES) this.#giveWay(!rests);
+    if (rests) for (const reader of this.#readers) if (reader.isAhead) reader.suspend();
   }
 
   /** The choice has changed: another track takes over soon if this one is no longer wanted. */
@@ -129,20 +130,11 @@ export class Filler {
     return first.map.frames - this.#position < NEXT_AHEAD_FRAMES || first.starved(end);
   }
 
-  /** Heard already, or no longer what this box would choose. */
-  #isStale(nowMs: number): boolean {
-    const first = this.#readers[0];
-    if (first === undefined) return false;
-    if (this.#position > 0 || this.#readers.length > 1) return true;
-    if (nowMs - this.#reviewedAtMs < REVIEW_PAUSE_MS) return false;
+  /** Whether what is ready is still what this box would choose. */
+  #review(nowMs: number): void {
+    if (this.#replacing || nowMs - this.#reviewedAtMs < REVIEW_PAUSE_MS) return;
     this.#reviewedAtMs = nowMs;
-    const wished = this.#components.filler();
-    return wished !== null && wished.trackHash !== first.map.track.trackHash;
-  }
-
-  #renew(): void {
-    this.close();
-    this.#askedAtMs = Number.NEGATIVE_INFINITY;
+    this.refresh();
   }
 
   #next(): void {
@@ -151,12 +143,14 @@ export class Filler {
     this.#replacing = false;
   }
 
-  #giveWay(): void {
+  #giveWay(sounds: boolean): void {
     const first = this.#readers[0]!;
-    const frames = Math.min(FADE_FRAMES, first.available(this.#position));
-    this.#tail = new Int16Array(FADE_FRAMES * CHANNELS);
-    this.#tailAt = 0;
-    first.copy(this.#position, frames, this.#tail, 0);
+    if (sounds) {
+      const frames = Math.min(FADE_FRAMES, first.available(this.#position));
+      this.#tail = new Int16Array(FADE_FRAMES * CHANNELS);
+      this.#tailAt = 0;
+      first.copy(this.#position, frames, this.#tail, 0);
+    }
     this.#next();
   }
 

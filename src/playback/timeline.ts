@@ -27,10 +27,10 @@ export const FADE_FRAMES = RATE_HZ / 10;
 export const SILENT_REST_FRAMES = RATE_HZ / 4;
 /** Decoded frames a track must have before it takes over from the filler: no flapping over a thin supply. */
 const RETURN_FRAMES = 2 * RATE_HZ;
-/** A track's decoder is opened this long before its slot. */
-const OPEN_AHEAD_FRAMES = 4 * RATE_HZ;
+/** A track's decoder is opened this long before its slot: on a box that has no time one was seen to need 4 s to begin. */
+const OPEN_AHEAD_FRAMES = 8 * RATE_HZ;
 /** Nothing decoded so far ahead means a thin supply: the filler gets ready. Half of what a healthy decoder has. */
-const THIN_AHEAD_FRAMES = 2 * RATE_HZ;
+const THIN_AHEAD_FRAMES = 3 * RATE_HZ;
 /** Where the programme was taken away and nothing follows, its track sounds on for so long: another one may be on its way. */
 const LINGER_FRAMES = RATE_HZ;
 /** Slots past this one are kept this long, for jumps back. */

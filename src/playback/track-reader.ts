@@ -9,8 +9,8 @@ import { PcmWindow } from './pcm-window.ts';
 import { type DecodePlan, TrackMap } from './recipe.ts';
 import { BYTES_PER_FRAME, type Logger, type PlayableTrack, RATE_HZ, type SegmentSource } from './types.ts';
 
-/** Decoded ahead: rides out a busy disk or a late block; 0.8 MB. */
-export const AHEAD_FRAMES = 4 * RATE_HZ;
+/** Decoded ahead: rides out a busy disk, a late block, a processor that has no time for a new decoder; 1.2 MB. */
+export const AHEAD_FRAMES = 6 * RATE_HZ;
 /** Kept behind, for small jumps back; 0.2 MB. */
 export const BEHIND_FRAMES = RATE_HZ;
 /** Most that a decoder may still deliver after it was paused: the pipes between. */

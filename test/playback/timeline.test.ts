@@ -428,11 +428,11 @@ describe('Timeline, surprised', () => {
     const missing = mp3.track.segments.map(({ samples }) => ({ cid: 'missing', samples }));
     stage.timeline.dropFrom(0);
     stage.slot(1, 0, 25_001, { ...mp3.track, trackHash: 'sha256:gone', segments: missing });
-    await stage.live(6_000);
+    await stage.live(9_000);
     const silentMs = stage.timeline.silentFrames / 48;
-    // The old track's four seconds, and then nothing.
+    // The old track's six to eight seconds, and then nothing.
     expect(silentMs).toBeGreaterThan(500);
-    expect(silentMs).toBeLessThan(2_500);
+    expect(silentMs).toBeLessThan(3_500);
     expect(stage.changes.at(-1)).toEqual({ slot: 1, actual: null, reason: 'fetch', filler: false });
   });
 });
