@@ -1,7 +1,7 @@
 // A box for the box: a tub with the board, and a lid with two buttons and the light. A sketch, printed by nobody yet.
 // Choose the board, render both parts (F6), export each as STL; or from a shell:
 //   openscad -D 'board="zero2w"' -D 'part="lid"' -o lid.stl hardware/case.scad
-// Print without supports, the lid upside down. All in millimetres.
+// Both print as they lie, without supports. All in millimetres.
 
 /* [What] */
 board = "pi4b"; // [pi3b, pi3bplus, pi4b, zero2w]

@@ -1,6 +1,6 @@
 /**
- * Draws what people read from what the code reads: `node hardware/draw.ts` writes wiring.svg and the tables of README.md anew
- * from pins.json and light-patterns.json. A test holds them together.
+ * Draws what people read from what the code reads: `node hardware/draw.ts` (then `npm run format`) writes wiring.svg and
+ * the tables of README.md anew from pins.json and light-patterns.json. A test holds them together.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -156,7 +156,7 @@ function board(): string {
 /** The wiring as a picture: every wire, label and number comes from the pin map. */
 export function drawWiring(file: PinFile): string {
   const { skip, never, light: lamp } = file.parts;
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-labelledby="title what">
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="-20 0 ${WIDTH + 20} ${HEIGHT}" role="img" aria-labelledby="title what">
 <title id="title">Two buttons and a light on the 40-pin header of a Raspberry Pi</title>
 <desc id="what">Skip: pins ${skip.physical} and ${skip.ground}. Never again: pins ${never.physical} and ${never.ground}. Light: pin ${lamp.physical} through ${lamp.resistor_ohm} ohm to the long leg of an LED, its short leg to pin ${lamp.ground}.</desc>
 <style>
@@ -172,7 +172,7 @@ text { font-family: system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif; fill: ${IN
 .wire { fill: none; stroke-width: 4; stroke-linejoin: round; stroke-linecap: round; }
 </style>
 <defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path d="M0 0 8 4 0 8z" fill="${INK}"/></marker></defs>
-<rect width="${WIDTH}" height="${HEIGHT}" fill="#fff"/>
+<rect x="-20" width="${WIDTH + 20}" height="${HEIGHT}" fill="#fff"/>
 ${text(WIDTH / 2, 46, 'Two buttons and a light', ' class="title" text-anchor="middle"')}
 ${text(WIDTH / 2, 72, 'The 40-pin header from above, the end with the SD card up. Same on Pi 3B, 3B+, 4B and Zero 2 W.', ' class="note" text-anchor="middle"')}
 ${board()}
@@ -220,9 +220,9 @@ function table(head: string[], rows: (string | number)[][]): string {
 /** Puts each table between its two marks. @throws when a mark is missing */
 export function fillIn(page: string, tables: Record<string, string>): string {
   return Object.entries(tables).reduce((before, [name, content]) => {
-    const marks = new RegExp(`(<!-- ${name} -->\\n)[\\s\\S]*?(\\n<!-- /${name} -->)`);
+    const marks = new RegExp(`(<!-- ${name} -->\\n)[\\s\\S]*?(<!-- /${name} -->)`);
     if (!marks.test(before)) throw new Error(`README.md has no place for the table "${name}"`);
-    return before.replace(marks, (_, open: string, close: string) => `${open}\n${content}\n${close}`);
+    return before.replace(marks, (_, open: string, close: string) => `${open}\n${content}\n\n${close}`);
   }, page);
 }
 
