@@ -66,6 +66,8 @@ export const MAX_PAGE_DEPTH = 4;
 
 /** The largest body of ours, a list of genres, is under 5 KB. */
 export const MAX_BODY_BYTES = 8 * 1024;
+/** Rest of a refused body that is read and thrown away rather than cut off. */
+export const MAX_DISCARDED_BYTES = 64 * 1024;
 /** A phone sends so little in one piece: a body that trickles is not one of ours. */
 export const BODY_TIMEOUT_MS = 5_000;
 /** What a phone may call itself. */

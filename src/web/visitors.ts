@@ -4,6 +4,7 @@ import type { PresencePort, WifiPort } from './box.ts';
 import { clientKey, plainAddress } from './client-address.ts';
 import { PHONE_COOKIE, readCookie } from './cookies.ts';
 import { RequestError } from './errors.ts';
+import { hostName } from './host-check.ts';
 import { CHANGES_PER_MINUTE, WRONG_COOKIES_PER_MINUTE } from './limits.ts';
 import type { Phone, PhoneBook } from './phone-book.ts';
 import { perMinute } from './rate-limit.ts';
@@ -91,14 +92,20 @@ export class Visitors {
 
   /**
    * On a machine without button and without hotspot, somebody who opens the page on that machine itself: who sits at
-   * it, or is logged in to it, could as well read and write the file of paired phones. A proxy there is nobody.
+   * it, or is logged in to it, could as well write the file of paired phones. A proxy there is nobody: it tells itself by
+   * its headers or by the name under which it was asked.
    */
   #isAtTheBox(request: IncomingMessage, address: string): boolean {
     const { presence, wifi } = this.#components;
     if (wifi !== null || presence?.hasButton) return false;
     if (PROXY_FIELDS.some((field) => request.headers[field] !== undefined)) return false;
-    return address === '::1' || (isIP(address) === 4 && address.startsWith('127.'));
+    const host = hostName(request.headers.host ?? '') ?? '';
+    return isLoopback(address) && (host === 'localhost' || isLoopback(host.replace(/^\[|\]$/g, '')));
   }
+}
+
+function isLoopback(address: string): boolean {
+  return address === '::1' || (isIP(address) === 4 && address.startsWith('127.'));
 }
 
 function notPaired(): RequestError {

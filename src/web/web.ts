@@ -15,6 +15,7 @@ import {
   KEEP_ALIVE_TIMEOUT_MS,
   MAX_CONNECTIONS,
   MAX_CONNECTIONS_PER_CLIENT,
+  MAX_DISCARDED_BYTES,
   MAX_HEADER_BYTES,
   MAX_HEADER_COUNT,
   MAX_RATE_CLIENTS,
@@ -275,8 +276,7 @@ class WebServer implements Web {
     }
     const { status, code, message, fault } =
       known ?? new RequestError(500, 'internal', 'The box could not answer. Its log tells why.');
-    // What is left of a body is not waited for.
-    if (carriesBody(request) && !request.complete) response.set('Connection', 'close');
+    if (!request.complete && leavesTooMuch(request, status)) response.set('Connection', 'close');
     const { field, allowed, retryAfterMs } = fault;
     if (retryAfterMs !== undefined) response.set('Retry-After', String(Math.max(1, Math.ceil(retryAfterMs / 1_000))));
     response.status(status).json({ error: { code, text: message, field, allowed } });
@@ -286,6 +286,16 @@ class WebServer implements Web {
     const name = `refused_${cause}`;
     this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1);
   }
+}
+
+/**
+ * Whether what is left of a body is not waited for. A small rest is read and thrown away, so that the connection and the
+ * answer on it survive: some systems drop an answer that they have not read yet when the far end closes early.
+ */
+function leavesTooMuch(request: Request, status: number): boolean {
+  if (!carriesBody(request)) return false;
+  const isEndless = request.headers['transfer-encoding'] !== undefined;
+  return status === 408 || isEndless || Number(request.headers['content-length']) > MAX_DISCARDED_BYTES;
 }
 
 function clientErrorAnswer(code: string | undefined): [number, string, string] {

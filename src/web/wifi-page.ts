@@ -36,6 +36,7 @@ const ENGLISH: Texts = {
   'wifi.password': 'Password',
   'wifi.password.show': 'Show the password',
   'wifi.password.none': 'Leave it empty for a network without a password.',
+  'wifi.password.kept': 'Leave it empty to use the one that is kept.',
   'wifi.country': 'Country',
   'wifi.country.none': 'Choose the country',
   'wifi.country.hint': 'It decides which channels the radio may use.',
@@ -157,17 +158,19 @@ function joinForm(
   language: string,
   t: Translate,
 ): string {
-  const seen = view.networks.some(({ ssid }) => ssid === state.chosen);
+  const chosen = state.chosen ?? view.failure?.ssid ?? null;
+  const seen = view.networks.some(({ ssid }) => ssid === chosen);
   const networks = view.networks.map(
     (network) =>
       `<label class="choice"><input type="radio" name="ssid" value="${escapeHtml(network.ssid)}"${
-        network.ssid === state.chosen ? ' checked' : ''
+        network.ssid === chosen ? ' checked' : ''
       }> <span><bdi>${escapeHtml(network.ssid)}</bdi> <small>${escapeHtml(networkText(network, view, t))}</small></span></label>`,
   );
-  const typed = state.chosen !== null && !seen ? ` value="${escapeHtml(state.chosen)}"` : '';
+  const typed = chosen !== null && !seen ? ` value="${escapeHtml(chosen)}"` : '';
   const show = state.passwordShown
     ? ''
     : `<p class="small"><a href="/wifi?password=shown">${escapeHtml(t('wifi.password.show'))}</a></p>`;
+  const kept = view.networks.some(({ known }) => known) ? paragraph(t('wifi.password.kept')) : '';
   return `<form class="form" method="post" action="/wifi" autocomplete="off">
 ${hiddenInput('form', state.mark)}${hiddenInput('action', 'join')}
 <fieldset><legend>${escapeHtml(t('wifi.networks'))}</legend>
@@ -178,7 +181,7 @@ ${networks.length === 0 ? paragraph(t('wifi.networks.none')) : networks.join('\n
 <label class="choice"><input type="checkbox" name="hidden" value="yes"> <span>${escapeHtml(t('wifi.hidden'))}</span></label>
 <label class="field"><span>${escapeHtml(t('wifi.password'))}</span>
 <input type="${state.passwordShown ? 'text' : 'password'}" name="password" maxlength="64" autocapitalize="none" spellcheck="false"></label>
-${paragraph(t('wifi.password.none'))}${show}
+${paragraph(t('wifi.password.none'))}${kept}${show}
 <label class="field"><span>${escapeHtml(t('wifi.country'))}</span>
 <select name="country">${countryOptions(country, language, t)}</select></label>
 ${paragraph(t('wifi.country.hint'))}
@@ -204,7 +207,12 @@ function foundPart(found: Found, t: Translate): string {
   // The code is our own SVG of digits; its name stands in the paragraph before.
   return `<section class="found"><h2>${escapeHtml(t('wifi.found'))}</h2>
 <p><a href="${escapeHtml(found.url)}">${escapeHtml(found.url)}</a></p>
-<div class="qr" role="img" aria-label="${escapeHtml(t('wifi.found.qr'))}">${found.qr}</div></section>`;
+<div class="qr" role="img" aria-label="${escapeHtml(t('wifi.found.qr'))}">${onWhite(found.qr)}</div></section>`;
+}
+
+/** Cameras read dark on light, also where the page is dark. */
+function onWhite(svg: string): string {
+  return svg.replace('<path ', '<rect width="100%" height="100%" fill="#fff"/><path fill="#000" ');
 }
 
 /** A text in which the name of a network stands for itself, whatever direction it is written in. */
