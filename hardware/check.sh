@@ -4,7 +4,7 @@
 # On the card it asks the running radio; in a checkout it starts one with a data directory of its own, and nothing is kept.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-cd "$here/.."
+cd "$here/.." || exit 1
 PATH="$PWD/node_modules/.bin:$PATH"
 figures=no music=
 case ${1:-} in
@@ -22,12 +22,16 @@ failed=0
 answer_within_s=60
 
 cleanup() {
-  [ -z "$radio" ] || kill "$radio" 2>/dev/null || true
+  if [ -n "$radio" ]; then
+    kill "$radio" 2>/dev/null
+    wait "$radio" 2>/dev/null
+    radio=''
+  fi
   rm -rf "$work"
 }
 trap cleanup EXIT
 
-note() { printf '%s\n' "$*" | tee -a "$report"; }
+note() { printf '%s\n' "$@" | tee -a "$report"; }
 section() { note "" "## $1"; }
 # result ok|failed|skipped WHAT WHY
 result() {
@@ -97,7 +101,8 @@ find_radio() {
 
 check_board() {
   section 'board and power'
-  note "board    $(tr -d '\0' </proc/device-tree/model 2>/dev/null || echo 'not a Raspberry Pi')"
+  local model=/proc/device-tree/model
+  if [ -r "$model" ]; then note "board    $(tr -d '\0' <"$model")"; else note 'board    not a Raspberry Pi'; fi
   note "kernel   $(uname -srm)"
   note "memory   $(free -m | awk 'NR == 2 { print $2 " MB, " $7 " available" }')"
   local zone=/sys/class/thermal/thermal_zone0/temp
@@ -169,8 +174,8 @@ check_wifi() {
     note "signal   $(iw dev "$interface" link 2>/dev/null | awk '/signal|freq|tx bitrate/ { $1 = $1; printf "%s; ", $0 }')"
   fi
   gateway=$(ip route 2>/dev/null | awk '$1 == "default" { print $3; exit }')
-  if [ -z "$gateway" ]; then
-    result skipped 'the router answers' 'no router'
+  if [ -z "$gateway" ] || ! command -v ping >/dev/null; then
+    result skipped 'the router answers' 'no router, or ping is missing'
   else
     local ping
     ping=$(ping -q -c 20 -i 0.2 "$gateway" 2>/dev/null | tail -n 2 | tr '\n' ' ')
@@ -190,7 +195,6 @@ check_wifi
 if [ "$figures" = yes ]; then
   section 'figures'
   cleanup
-  radio=''
   if [ -e test/bench/main.ts ]; then
     "$here/measure.sh" ${music:+"$music"} 2>&1 | tee -a "$report"
   else
