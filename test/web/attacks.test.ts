@@ -315,6 +315,24 @@ describe('bodies', () => {
     expect(({} as { paired?: boolean }).paired).toBeUndefined();
   });
 
+  it('of a refused change are thrown away, and the connection goes on', async () => {
+    const socket = connect(home.port, '127.0.0.1').setEncoding('utf8');
+    let answers = '';
+    const until = async (text: string) => {
+      while (!answers.includes(text)) await new Promise((resolve) => socket.once('data', resolve));
+    };
+    socket.on('data', (chunk) => {
+      answers += chunk;
+    });
+    socket.write(lines(...head().filter((line) => !line.startsWith('Cookie')), 'Content-Length: 13'));
+    await until('"not_paired"');
+    socket.write(`{"volume":  1}`.slice(0, 13));
+    socket.write(lines('GET /api/session HTTP/1.1', `Host: 127.0.0.1:${home.port}`));
+    await until('"paired":false');
+    socket.destroy();
+    expect(done()).toEqual([]);
+  });
+
   it('a wrong secret is not repeated in the answer', async () => {
     const key = await owner.post('/api/settings', { station_key: 'my-wrong-key' });
     const password = await owner.post('/api/wifi/join', { ssid: 'Café', password: 'hunter2' });

@@ -15,6 +15,8 @@ beforeEach(async () => {
 });
 afterEach(() => home.stop());
 
+/** Asked under a name of the box, by its own page there. */
+const asked = (name: string) => ({ Host: `${name}:${home.port}`, Origin: `http://${name}:${home.port}` });
 const phonesFile = () => readFileSync(join(home.dataDir, 'phones.json'), 'utf8');
 
 describe('pairing', () => {
@@ -102,10 +104,23 @@ describe('pairing', () => {
 
   it('needs no hand for a person at the machine itself, where there is neither button nor hotspot', async () => {
     await home.stop();
-    home = await house({ presence: null, wifi: null });
+    home = await house({ presence: null, wifi: null }, { hostNames: ['radio.example'] });
     expect(await home.phone().pair('The browser here', () => {})).toBe('granted');
-    const proxied = await home.phone().post('/api/pair', { name: 'Far away' }, { 'X-Forwarded-For': '203.0.113.9' });
-    expect((await home.phone().get(`/api/pair/${proxied.json.request}`)).json.state).toBe('waiting');
+    for (const headers of [{ 'X-Forwarded-For': '203.0.113.9' }, { Via: '1.1 proxy' }, asked('radio.example')]) {
+      const { json } = await home.phone().post('/api/pair', { name: 'Far away' }, headers);
+      expect((await home.phone().get(`/api/pair/${json.request}`)).json.state).toBe('waiting');
+    }
+  });
+
+  it('needs a hand at a machine that has a button or a hotspot, whoever asks from where', async () => {
+    const states = [];
+    for (const parts of [{ wifi: null }, { presence: null }]) {
+      await home.stop();
+      home = await house(parts);
+      const { json } = await home.phone().post('/api/pair', { name: 'Phone' });
+      states.push((await home.phone().get(`/api/pair/${json.request}`)).json.state);
+    }
+    expect(states).toEqual(['waiting', 'waiting']);
   });
 
   it('is not there without a place to remember phones', async () => {
