@@ -152,7 +152,9 @@ function scanned(state: WifiState, nowMs: number): Step {
 }
 
 function afterScan(state: WifiState, opens: boolean, nowMs: number): Step {
-  return opens && !isLinked(state.link) ? beginOpening(state, nowMs) : still(rest(state));
+  if (!opens || isLinked(state.link)) return still(rest(state));
+  // A scan that says nothing is not asked for again and again.
+  return beginOpening({ ...state, scannedAtMs: state.scannedAtMs ?? nowMs }, nowMs);
 }
 
 function beginScan(state: WifiState, opens: boolean, nowMs: number): Step {
@@ -345,6 +347,11 @@ function settleHotspot(state: WifiState, activity: Activity & { kind: 'hotspot' 
   const { phones: count, quietSinceMs, knownDueMs } = activity;
   if (count > 0 || quietSinceMs === null || nowMs - quietSinceMs < state.times.idleMs) return still(state);
   if (isLinked(state.link)) return { state: { ...rest(state), dueMs: null }, effects: [{ do: 'closeHotspot' }] };
+  // Found open at the start, with no list of networks to offer: nobody is on it, so there is time to make one.
+  if (state.scannedAtMs === null) {
+    const scan = beginScan(state, true, nowMs);
+    return { state: scan.state, effects: [{ do: 'closeHotspot' }, ...scan.effects] };
+  }
   if (state.saved.length === 0 || nowMs < knownDueMs) return still(state);
   const seeking = seek(state, null, nowMs);
   return { state: seeking.state, effects: [{ do: 'closeHotspot' }, ...seeking.effects] };

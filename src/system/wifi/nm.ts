@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BUS, type Bus, type BusSignal, connectBus, SYSTEM_BUS } from './dbus/bus.ts';
 import { variant } from './dbus/codec.ts';
-import { MAX_KNOWN_TRIES, MAX_SAVED, OPEN_MS, RECONNECT_MS, REFRESH_MS, SCAN_MS, SETTLE_MS } from './limits.ts';
+import { MAX_KNOWN_TRIES, MAX_SAVED, RECONNECT_MS, REFRESH_MS, SETTLE_MS } from './limits.ts';
 import {
   DEVICE_ACTIVATED,
   DEVICE_DISCONNECTED,
@@ -27,6 +27,9 @@ export interface NmInit {
   interfaceName?: string | null;
   /** The system bus's socket. */
   busPath?: string;
+  /** An opening, and a scan, that take longer have failed; the state machine waits a little longer than this. */
+  openMs: number;
+  scanMs: number;
 }
 
 const MANAGER = { destination: NM, path: '/org/freedesktop/NetworkManager', interface: NM } as const;
@@ -48,8 +51,6 @@ const ACTIVATED = 2;
 const DEACTIVATED = 4;
 /** How often a wait looks whether what it waits for has come, if no signal said so. */
 const LOOK_MS = 500;
-/** Opening gives up before the state machine does. */
-const OPENING_MS = OPEN_MS - 2_000;
 const CLOSING_MS = 4_000;
 /** A network that two scans do not show is not there. */
 const SCANS_BEFORE_NOT_FOUND = 2;
@@ -82,7 +83,10 @@ class NmRadio implements RadioPort {
   readonly #components: { log: WifiLogger };
   readonly #init: NmInit;
   readonly #handlers = new Set<() => void>();
+  /** Profiles by path; null for those that are no networks. */
   readonly #kept = new Map<string, Kept | null>();
+  /** Profiles that changed since they were read. */
+  readonly #stale = new Set<string>();
   #bus: Bus | null = null;
   #snapshot: NmSnapshot | null = null;
   #changes: DeviceChange[] = [];
@@ -209,7 +213,7 @@ class NmRadio implements RadioPort {
       const [to, from, reason] = signal.body.map(Number);
       if (this.#changes.length < MAX_CHANGES) this.#changes.push({ to: to ?? 0, from: from ?? 0, reason: reason ?? 0 });
     }
-    if (signal.interface === PROFILE.interface) this.#kept.delete(signal.path);
+    if (signal.interface === PROFILE.interface) this.#stale.add(signal.path);
     if (this.#timers === null || this.#timers.settle !== null) return;
     this.#timers.settle = setTimeout(() => {
       if (this.#timers !== null) this.#timers.settle = null;
@@ -262,9 +266,10 @@ class NmRadio implements RadioPort {
 
   async #readProfiles(bus: Bus, snapshot: NmSnapshot): Promise<void> {
     const there = new Set(snapshot.profilePaths.slice(0, MAX_PROFILES));
+    for (const path of this.#stale) if (!there.has(path)) this.#stale.delete(path);
     for (const path of this.#kept.keys()) if (!there.has(path)) this.#kept.delete(path);
     for (const path of there) {
-      if (this.#kept.has(path)) continue;
+      if (this.#kept.has(path) && !this.#stale.delete(path)) continue;
       // A profile may go while it is read.
       const [settings] = await bus.call({ ...PROFILE, path, member: 'GetSettings' }).catch(() => [{}]);
       const saved = savedOf(settings as Record<string, Record<string, unknown>>);
@@ -291,7 +296,7 @@ class NmRadio implements RadioPort {
   }
 
   async scan(): Promise<readonly SeenNetwork[]> {
-    return this.#scan([], AbortSignal.timeout(SCAN_MS - 500));
+    return this.#scan([], AbortSignal.timeout(this.#init.scanMs));
   }
 
   async #scan(ssids: readonly Uint8Array[], signal: AbortSignal): Promise<readonly SeenNetwork[]> {
@@ -300,7 +305,7 @@ class NmRadio implements RadioPort {
     const wireless = { destination: NM, path: radio.path, interface: `${NM}.Device.Wireless` };
     // Refused while a scan goes on already: its results will do.
     await bus.call({ ...wireless, member: 'RequestScan', signature: 'a{sv}', body: [options] }).catch(() => undefined);
-    const within = AbortSignal.any([signal, AbortSignal.timeout(SCAN_MS)]);
+    const within = AbortSignal.any([signal, AbortSignal.timeout(this.#init.scanMs)]);
     await this.#until(() => (this.#snapshot?.radio?.lastScanMs ?? -1) > radio.lastScanMs, within);
     return this.#snapshot?.networks ?? [];
   }
@@ -314,7 +319,7 @@ class NmRadio implements RadioPort {
       // Of no use without the box, and never on its disk.
       body: [hotspotProfile(this.#init.hotspot), radio.path, '/', { persist: variant('s', 'volatile') }],
     });
-    const isOpen = await this.#activated(String(active), AbortSignal.timeout(OPENING_MS));
+    const isOpen = await this.#activated(String(active), AbortSignal.timeout(this.#init.openMs));
     if (isOpen) return;
     await this.closeHotspot();
     throw new RadioTimeoutError('NetworkManager did not open the hotspot');

@@ -54,6 +54,8 @@ export interface Wifi {
 
 export const HOTSPOT_ADDRESS = '10.42.0.1';
 const HOTSPOT_PREFIX = 24;
+/** The radio gives up this much before the state machine does: one of the two has to be the first to know. */
+const MARGIN_MS = 1_000;
 
 const TEXTS = {
   unavailable: 'This box has no Wi-Fi that it can set up.',
@@ -84,6 +86,7 @@ class Provisioning implements Wifi {
   #attempt: { id: number; stop: AbortController } | null = null;
   #scannedAtMs = -1;
   #counting = false;
+  readonly #warned = new Map<WifiEffect['do'], string>();
 
   constructor(components: WifiComponents, init: WifiInit) {
     this.#log = components.log;
@@ -94,17 +97,20 @@ class Provisioning implements Wifi {
       password: init.hotspotPassword ?? null,
     };
     const { interfaceName, busPath } = init;
+    const times = { ...WIFI_TIMES, ...init.times };
     this.#radio =
       components.radio ??
       createNetworkManager(components, {
         hotspot: this.#hotspot,
+        openMs: times.openMs - MARGIN_MS,
+        scanMs: times.scanMs - MARGIN_MS,
         ...(interfaceName === undefined ? {} : { interfaceName }),
         ...(busPath === undefined ? {} : { busPath }),
       });
     this.#country = components.country ?? createCountryFile(init.countryFile);
     this.#interfaces = components.interfaces ?? networkInterfaces;
     this.#stations = components.stations ?? countStations;
-    this.#state = initialWifi({ ...WIFI_TIMES, ...init.times });
+    this.#state = initialWifi(times);
   }
 
   async start(): Promise<void> {
@@ -278,18 +284,28 @@ class Provisioning implements Wifi {
       const { effect, done } = next;
       try {
         await this.#carryOut(effect);
+        this.#warned.delete(effect.do);
       } catch (error) {
-        this.#log.warn('A step of Wi-Fi set-up failed', { step: effect.do, cause: String(error) });
+        this.#warn(effect.do, String(error));
         this.#failed(effect);
       }
       done();
     }
   }
 
+  /** What fails again and again for the same cause is told once. */
+  #warn(step: WifiEffect['do'], cause: string): void {
+    if (this.#warned.get(step) === cause) return;
+    this.#warned.set(step, cause);
+    this.#log.warn('A step of Wi-Fi set-up failed', { step, cause });
+  }
+
   async #carryOut(effect: WifiEffect): Promise<void> {
     switch (effect.do) {
       case 'scan': {
-        const networks = await this.#radio.scan();
+        const heard = await this.#radio.scan();
+        // Somebody else's hotspot on this radio: it hears nothing, and what was heard before still helps.
+        const networks = this.#radio.view()?.networks === null ? this.#state.networks : heard;
         return void this.#dispatch({ type: 'scanned', nowMs: now(), networks });
       }
       case 'openHotspot':

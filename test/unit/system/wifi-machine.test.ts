@@ -88,6 +88,17 @@ describe('a boot without a link', () => {
     expect(script.doing).toBe('hotspot');
   });
 
+  it('finds one open, and once nobody is on it makes the list of networks that it lacks', () => {
+    const script = booted({ hotspotOn: true });
+    script.tell({ type: 'phones', count: 1 });
+    expect(script.after(idleMs)).toEqual([]);
+    script.tell({ type: 'phones', count: 0 });
+    expect(script.after(idleMs)).toEqual(['closeHotspot', 'scan']);
+    expect(script.after(scanMs)).toEqual(['openHotspot']);
+    script.tell({ type: 'hotspot', on: true });
+    expect(script.after(3_600_000)).toEqual([]);
+  });
+
   it('opens none when a link comes during the grace or the scan', () => {
     const early = booted({ saved: [NEST] });
     early.tell({ type: 'link', link: HOME });

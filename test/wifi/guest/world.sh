@@ -1,10 +1,36 @@
 #!/bin/bash
 # Runs in the guest: homes with access points and a phone, each on a simulated radio of its own in a network namespace.
 #
-#     world.sh radios N | home NAME | away NAME | phone SSID [PASSWORD] | phone-off | ask METHOD PATH [JSON]
+#     world.sh install-snippets | box JSON | radios N | home NAME | away NAME | phone SSID [PASSWORD] | phone-off | ask METHOD PATH [JSON]
 set -euo pipefail
-RUN=/run/world
+# Not below /run: no program may run from there.
+RUN=/var/lib/world
 mkdir -p $RUN
+
+# The snippets of systemd/, where the image has them.
+install-snippets() {
+  cd /rig/systemd
+  install -D -m 644 NetworkManager/starling.conf /etc/NetworkManager/conf.d/starling.conf
+  install -D -m 644 dnsmasq-shared.d/starling.conf /etc/NetworkManager/dnsmasq-shared.d/starling.conf
+  install -D -m 644 polkit-1/starling-wifi.rules /etc/polkit-1/rules.d/50-starling-wifi.rules
+  install -D -m 644 starling-hotspot.nft /opt/starling/systemd/starling-hotspot.nft
+  install -m 644 starling-country.path starling-country.service starling-hotspot.service /etc/systemd/system/
+  install -d -m 700 -o starling -g starling /var/lib/starling
+  systemctl daemon-reload
+  systemctl start starling-country.path starling-hotspot.service
+  systemctl restart NetworkManager polkit
+}
+
+# The radio's Wi-Fi as the radio's user, as closed as starling.service is.
+box() {
+  systemctl reset-failed box 2>/dev/null || true
+  systemd-run --quiet --unit=box -p User=starling -p StateDirectory=starling -p StateDirectoryMode=0700 \
+    -p AmbientCapabilities=CAP_NET_BIND_SERVICE -p CapabilityBoundingSet=CAP_NET_BIND_SERVICE -p NoNewPrivileges=yes \
+    -p ProtectSystem=strict -p ProtectHome=read-only -p ProtectProc=invisible -p PrivateTmp=yes -p UMask=0077 \
+    -p 'RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK' -p RestrictNamespaces=yes \
+    -p SystemCallFilter=@system-service -p SystemCallArchitectures=native -p DevicePolicy=closed \
+    /usr/local/bin/node /rig/box.mjs "$1"
+}
 
 # Radio 0 stays with the box; the others leave its namespace.
 radios() {
@@ -84,7 +110,7 @@ phone() {
   cat >$RUN/lease.sh <<'S'
 #!/bin/bash
 [ "$1" = bound ] || exit 0
-env | grep -E '^(ip|router|dns|opt114|mask|subnet)=' >/run/world/lease
+env | grep -E '^(ip|router|dns|opt114|mask|subnet)=' >/var/lib/world/lease
 ip addr replace "$ip/${mask:-24}" dev "$interface"
 [ -z "${router:-}" ] || ip route replace default via "${router%% *}" dev "$interface"
 S

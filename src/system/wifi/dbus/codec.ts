@@ -212,7 +212,8 @@ class Writer {
   }
 
   #raw(bytes: Uint8Array): void {
-    this.#buffer.set(bytes, this.#reserve(bytes.length));
+    const at = this.#reserve(bytes.length);
+    this.#buffer.set(bytes, at);
   }
 
   #number(code: string, value: unknown): void {
