@@ -28,7 +28,7 @@ export interface AttackerReport {
   flooded: Record<string, number>;
 }
 
-const UP_WITHIN_MS = 30_000;
+const UP_WITHIN_MS = 60_000;
 
 export class Attacker {
   readonly #process: ChildProcess;

@@ -11,6 +11,8 @@ import { createHost, type Host } from '../../src/network/host.ts';
 import { privateKeyFromSeed } from '../../src/network/identity.ts';
 import { syncProtocol } from '../../src/network/sync.ts';
 
+const DIALS = 5;
+
 export class Carrier {
   readonly #host: Host;
   readonly #station: string;
@@ -54,7 +56,10 @@ export class Carrier {
     await this.#host.stop();
   }
 
+  /** A machine under load answers late: each is tried several times. */
   async #connect(addresses: readonly string[]): Promise<void> {
-    await Promise.allSettled(addresses.map((address) => this.#host.libp2p.dial(multiaddr(address))));
+    for (let turn = 0; turn < DIALS && this.connections.length < addresses.length; turn++) {
+      await Promise.allSettled(addresses.map((address) => this.#host.libp2p.dial(multiaddr(address))));
+    }
   }
 }

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import * as dagCbor from '@ipld/dag-cbor';
 import { encodeMessage, signMessage } from '../../src/consensus/canonical.ts';
-import { MAX_MESSAGE_BYTES } from '../../src/consensus/limits.ts';
+import { MAX_MESSAGE_BYTES, MAX_SYNC_RESPONSE_BYTES } from '../../src/consensus/limits.ts';
 import type { Signed, SignedMessage, StateMessage, Topic } from '../../src/consensus/messages.ts';
 import { frames } from '../../src/network/streams.ts';
 import { syncProtocol } from '../../src/network/sync.ts';
@@ -12,10 +12,13 @@ import { Carrier } from './carrier.ts';
 const KINDS = ['malformed', 'oversized', 'foreign', 'unsigned', 'replayed', 'questions'] as const;
 type Kind = (typeof KINDS)[number];
 
-/** Messages a second of each kind: forty times what an honest node sends. */
-const RATE_PER_SECOND = 10;
-/** Honest messages kept to be sent again: the oldest of them when gossip has forgotten them. */
+/** Messages a second of each kind: many times what an honest node sends. */
+const RATE_PER_SECOND = 20;
+/** Honest messages kept to be sent again. */
 const KEPT = 4_096;
+/** Gossip itself drops what it has seen for two minutes: only then the table of replays is asked. */
+const REPLAYED_AFTER_MS = 125_000;
+const ANSWER_WITHIN_MS = 2_000;
 const OTHER_STATION = 'cd'.repeat(32);
 
 export class Flood {
@@ -29,7 +32,7 @@ export class Flood {
     replayed: 0,
     questions: 0,
   };
-  readonly #heard: { topic: Topic; bytes: Uint8Array }[] = [];
+  readonly #heard: { topic: Topic; bytes: Uint8Array; atMs: number }[] = [];
   #state: Signed<StateMessage> | null = null;
   #stranger = createCrypto({
     signingSeed: Uint8Array.from(randomBytes(32)),
@@ -51,7 +54,9 @@ export class Flood {
   /** An honest message: to be sent again, and a pattern for forgeries. */
   heard(topic: Topic, message: SignedMessage): void {
     if (message.body.type === 'STATE') this.#state = message as Signed<StateMessage>;
-    if (this.#heard.length < KEPT) this.#heard.push({ topic, bytes: encodeMessage(message) });
+    if (this.#heard.length < KEPT) {
+      this.#heard.push({ topic, bytes: encodeMessage(message), atMs: performance.now() });
+    }
   }
 
   sent(): Record<string, number> {
@@ -60,12 +65,16 @@ export class Flood {
 
   async #send(kind: Kind, carrier: Carrier): Promise<void> {
     if (this.#state === null) return;
-    const number = this.#sent[kind]++;
-    if (kind === 'questions') return await this.#ask(carrier);
+    const number = this.#sent[kind];
     if (kind === 'replayed') {
-      const { topic, bytes } = this.#heard[number % this.#heard.length]!;
-      return carrier.publishBytes(topic, bytes);
+      const old = this.#heard[number];
+      if (old === undefined || performance.now() - old.atMs < REPLAYED_AFTER_MS) return;
+      carrier.publishBytes(old.topic, old.bytes);
+      this.#sent[kind]++;
+      return;
     }
+    this.#sent[kind]++;
+    if (kind === 'questions') return await this.#ask(carrier);
     carrier.publishBytes('state', this.#invent(kind, number, this.#state));
   }
 
@@ -83,11 +92,16 @@ export class Flood {
     }
   }
 
-  /** Catch-up questions to everybody, and never a pause when it is told to wait. */
+  /** Catch-up questions to everybody at once, and never a pause when it is told to wait. */
   async #ask(carrier: Carrier): Promise<void> {
-    for (const connection of carrier.connections) {
-      const framed = frames(await connection.newStream(syncProtocol(this.#station)), 1_000_000);
-      await framed.write(dagCbor.encode({ kind: 'status' }));
-    }
+    await Promise.allSettled(
+      carrier.connections.map(async (connection) => {
+        const stream = await connection.newStream(syncProtocol(this.#station));
+        const framed = frames(stream, MAX_SYNC_RESPONSE_BYTES);
+        await framed.write(dagCbor.encode({ kind: 'status' }));
+        await framed.read({ signal: AbortSignal.timeout(ANSWER_WITHIN_MS) });
+        await stream.close();
+      }),
+    );
   }
 }

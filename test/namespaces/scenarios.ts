@@ -37,8 +37,8 @@ const HEAL_WITHIN_MS = 45_000;
 const PLAYS_AFTER_HEAL_MS = 40_000;
 /** An honest node corrects its sound beyond this at once. */
 const SOUND_APART_MS = 20;
-/** Gossip itself drops what it has seen for so long; afterwards the table of replays must. */
-const REPLAYS_AFTER_MS = 130_000;
+/** Replays begin when gossip itself has forgotten what they repeat (flood.ts): this leaves them a quarter of a minute. */
+const FLOODS_FOR_MS = 140_000;
 
 /** Collects what did not hold, so that one fault does not hide another. */
 class Verdict {
@@ -232,7 +232,7 @@ const attack: Scenario = (init) =>
     const isOut = () => (attacker.report.excludedUntil ?? -1) > attacker.report.headSlot;
     const sameLog = () => watch.onOneLog(names.length) && watch.latest[0]?.station.head === attacker.report.head;
     await lab.until('it is out, by the log that everybody holds', 60_000, () => isOut() && sameLog());
-    await sleep(Math.max(0, REPLAYS_AFTER_MS - (performance.now() - floodsSince)));
+    await sleep(Math.max(0, FLOODS_FOR_MS - (performance.now() - floodsSince)));
     await endsOnOneLog(lab);
     mustAgree(lab, verdict);
     mustBeInTime(lab, verdict);
