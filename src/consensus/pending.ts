@@ -125,11 +125,15 @@ export function isPointless(state: ConsensusState, op: Op, log: LogState): boole
   return false;
 }
 
+/** A member may take another name this often: its people called it something else. More often would only fill the log. */
+const RENAME_SLOTS = 4;
+
 function isJoinPointless(op: JoinOp, log: LogState): boolean {
   const entry = log.roster.entries.get(op.node_id);
   if (op.timestamp <= (entry?.said ?? log.departed.get(op.node_id) ?? -1)) return true;
   if (entry === undefined) return log.subjects.has(admissionId(op.node_id));
   const sameKey = entry.vrf_key.every((byte, i) => byte === op.vrf_key[i]);
+  if (entry.name !== op.name && log.slot - entry.renewed >= RENAME_SLOTS) return false;
   return sameKey && log.slot - entry.renewed < Math.floor(log.rules.roster_ttl_slots / 2);
 }
 

@@ -26,6 +26,8 @@ export interface Stead {
   plan: TrackPlan | null;
   /** Station time from which on it plays: the slot's start, or later when the slot was under way. */
   startMs: number;
+  /** False while own music is being looked for. */
+  isChosen: boolean;
 }
 
 export interface ProgrammeSlot {
@@ -222,8 +224,8 @@ export class Programme {
     const startMs = this.#switchAtMs(entry);
     // Too late to be heard before the slot ends.
     if (startMs >= entry.startMs + entry.durationMs) return;
-    const before = entry.stead;
-    const stead: Stead = { cause, plan: null, startMs };
+    const before = entry.stead?.isChosen === true ? entry.stead : null;
+    const stead: Stead = { cause, plan: null, startMs, isChosen: false };
     entry.stead = stead;
     const rather = new Set([...this.#slots.values()].flatMap(({ track }) => track?.track_hash ?? []));
     if (before?.plan != null) rather.add(before.plan.track.trackHash);
@@ -231,7 +233,7 @@ export class Programme {
     if (this.#slots.get(entry.slot) !== entry || entry.stead !== stead) return;
     // The only one there is plays already, or none did before.
     const isAsBefore = before !== null && before.plan?.track.trackHash === plan?.track.trackHash;
-    entry.stead = isAsBefore ? { ...before, cause } : { ...stead, plan };
+    entry.stead = isAsBefore ? { ...before, cause } : { ...stead, plan, isChosen: true };
     if (isAsBefore) return;
     if (plan !== null) this.#play(entry, plan, startMs);
     else await this.#keepEmpty(entry);

@@ -16,6 +16,16 @@ export interface RadioComponents {
 
 /** The answer to whoever asked for a restart leaves before the server goes. */
 const RESTART_AFTER_MS = 500;
+/** A radio that does not end is given up: the process ends, and whoever keeps it running starts it anew. */
+const STOP_LIMIT_MS = 15_000;
+
+/** The radio that was playing did not end in time. */
+export class RadioHangsError extends Error {
+  constructor() {
+    super(`the radio did not stop within ${STOP_LIMIT_MS / 1_000} s`);
+    this.name = 'RadioHangsError';
+  }
+}
 
 /**
  * The radio of this process: started, stopped, and started anew with other settings. A start that fails with new
@@ -72,7 +82,7 @@ export class Radio {
     if (this.#ended) return;
     const { log, putBack } = this.#components;
     log.info('starting anew');
-    await this.#stopNow();
+    await inTime(this.#stopNow());
     const before = this.#before;
     this.#before = undefined;
     try {
@@ -103,5 +113,18 @@ export class Radio {
     const result = this.#work.then(work);
     this.#work = result.catch(() => {});
     return result;
+  }
+}
+
+/** @throws RadioHangsError */
+async function inTime(work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new RadioHangsError()), STOP_LIMIT_MS);
+  });
+  try {
+    await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }

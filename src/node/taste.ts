@@ -8,6 +8,9 @@ import type { Logger } from './ports.ts';
 export const TASTE_FILE = 'listener.json';
 const TASTE_VERSION = 1;
 
+/** Different genres in a library, most of them somebody's own words. */
+const MAX_JUDGED_GENRES = 1_024;
+
 /** Why this box does not play a track that the flock plays. */
 export type ModerationCause = 'skip' | 'never' | 'filter';
 
@@ -36,6 +39,8 @@ export class Taste {
   /** In the order in which they were put there. */
   readonly #never = new Map<string, BlacklistEntry>();
   #filters: Filters = { explicit: true, genres: [] };
+  /** Whether a genre, as tags have it, is filtered. */
+  readonly #judged = new Map<string, boolean>();
 
   constructor(components: TasteComponents, init: { dataDir: string | null }) {
     this.#components = components;
@@ -63,8 +68,19 @@ export class Taste {
   causeAgainst(track: JudgedTrack): 'never' | 'filter' | null {
     if (this.#never.has(track.hash)) return 'never';
     if (track.explicit && !this.#filters.explicit) return 'filter';
-    const named = track.genres.flatMap(genreParts);
-    return this.#filters.genres.some((genre) => named.includes(genre)) ? 'filter' : null;
+    return track.genres.some((genre) => this.#isFiltered(genre)) ? 'filter' : null;
+  }
+
+  /** A large stick is looked through after every slot: each genre is taken apart once. */
+  #isFiltered(genre: string): boolean {
+    if (this.#filters.genres.length === 0 || genre === '') return false;
+    const known = this.#judged.get(genre);
+    if (known !== undefined) return known;
+    const parts = genreParts(genre);
+    const isFiltered = this.#filters.genres.some((unwanted) => parts.includes(unwanted));
+    if (this.#judged.size >= MAX_JUDGED_GENRES) this.#judged.clear();
+    this.#judged.set(genre, isFiltered);
+    return isFiltered;
   }
 
   /** Newest first. */
@@ -111,6 +127,12 @@ export class Taste {
   }
 
   #write(takeBack: () => void): Answer {
+    const written = this.#writeFile(takeBack);
+    this.#judged.clear();
+    return written;
+  }
+
+  #writeFile(takeBack: () => void): Answer {
     if (this.#path === null) return done(null);
     const never = [...this.#never.values()];
     const content = { version: TASTE_VERSION, filters: this.#filters, never };

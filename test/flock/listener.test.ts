@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeDemoLibrary } from '../../src/library/demo-library.ts';
@@ -114,7 +114,9 @@ describe('a listener of one box', () => {
     const key = randomBytes(32);
     const change = { station_key: key.toString('base64url') };
     expect(await post(amsel, 'settings', change)).toMatchObject({ status: 200, body: { restarts: true } });
-    await flock.until('a station of its own', 25_000, ([here]) => here?.station.closed === true && here.now !== null);
+    await flock.until('a station of its own', 25_000, ([here]) => {
+      return here?.station.closed === true && here.now !== null && existsSync(join(amsel.dataDir, 'run.json'));
+    });
     expect([amsel.running, amsel.pid, portOf(amsel)]).toEqual([true, pid, port]);
     expect(await get(amsel, 'settings')).toMatchObject({ closed: true, volume: 40 });
     const text = await (await fetch(urlOf(amsel, 'diagnostics'), { headers: headers() })).text();

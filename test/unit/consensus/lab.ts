@@ -113,7 +113,7 @@ export class Lab {
     const init = {
       crypto,
       stationId: STATION,
-      nodeName: `node ${index}`,
+      nodeName: this.#bootstrap.body.roster.find((entry) => entry.node_id === crypto.nodeId)?.name ?? `node ${index}`,
       rules: this.rules,
       deployAfterMs: 86_400_000,
     };

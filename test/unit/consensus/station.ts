@@ -74,7 +74,14 @@ export class Hand {
     this.station = station;
     this.crypto = options.crypto ?? station.cryptos[index]!;
     const { stationId, rules, memo } = station;
-    this.state = createConsensus({ crypto: this.crypto, stationId, nodeName: 'hand', rules, deployAfterMs: 1e9, memo });
+    this.state = createConsensus({
+      crypto: this.crypto,
+      stationId,
+      nodeName: nameOf(station, this.crypto.nodeId),
+      rules,
+      deployAfterMs: 1e9,
+      memo,
+    });
     const { body, sig } = station.bootstrap;
     this.disk.set('bootstrap', { v: 1, body, sig });
     this.feed({ type: 'start', restored: Object.fromEntries(this.disk), random: new Uint8Array(32) });
@@ -129,6 +136,10 @@ export class Hand {
     return this.effects.flatMap((e) => (e.type === 'publish' && e.message.body.type === type ? [e.message as T] : []));
   }
 }
+
+/** As the roster has it: another name would be said in a JOIN. */
+const nameOf = ({ bootstrap }: Station, nodeId: string): string =>
+  bootstrap.body.roster.find((entry) => entry.node_id === nodeId)?.name ?? 'hand';
 
 export function offerOf(name: string, index = 0) {
   return {

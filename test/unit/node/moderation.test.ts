@@ -265,6 +265,21 @@ describe('a listener', () => {
     expect(box.player.words.size).toBe(0);
   });
 
+  it('takes two wishes at once as they come', async () => {
+    await setUp([]);
+    box.listener.skip(null);
+    box.listener.setFilters({ explicit: false, genres: [] });
+    await box.settled();
+    expect(word(0)).toBeUndefined();
+    await setUp(['a', 'b']);
+    box.listener.never(null);
+    box.listener.allow('sha256:x0');
+    box.listener.never('sha256:x1');
+    await box.settled();
+    expect(word(0)).toMatchObject({ name: 'x0', startMs: 0, reason: null });
+    expect(word(1)).toMatchObject({ name: 'a', reason: 'moderation' });
+  });
+
   it('keeps the place empty without own music, and the slots after it', async () => {
     await setUp([]);
     box.listener.skip(null);

@@ -8,12 +8,16 @@ import { quiet } from './fakes.ts';
 class House {
   file: SettingsJson | null = { name: 'old' };
   readonly story: string[] = [];
+  stopping: () => Promise<void> = async () => {};
   readonly radio: Radio = new Radio({
     run: async (settings) => {
       const { name } = settings;
       this.story.push(`start ${name}`);
       if (name.startsWith('bad')) throw new Error(`${name} does not work`);
-      return async () => void this.story.push(`stop ${name}`);
+      return async () => {
+        this.story.push(`stop ${name}`);
+        await this.stopping();
+      };
     },
     load: () => this.load(),
     putBack: (before) => {
@@ -91,6 +95,14 @@ describe('Radio', () => {
     house.radio.restart();
     await vi.runAllTimersAsync();
     expect(house.story.at(-1)).toBe('give up: bad does not work');
+  });
+
+  it('gives up on a radio that does not end', async () => {
+    const house = await setUp();
+    house.stopping = () => new Promise(() => {});
+    house.change('new');
+    await vi.runAllTimersAsync();
+    expect(house.story).toEqual(['start old', 'stop old', 'give up: the radio did not stop within 15 s']);
   });
 
   it('starts nothing after it was stopped, and stops once', async () => {
