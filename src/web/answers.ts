@@ -2,11 +2,12 @@ import type { Request, Response } from 'express';
 import type { Answer } from './box.ts';
 import { RequestError } from './errors.ts';
 import { ACTION_TIMEOUT_MS, MAX_SLOW_REQUESTS } from './limits.ts';
+import { clean } from './public-status.ts';
 
 /** `{"ok": true, ...value}`, or 409 with the cause for which the box refuses. */
 export function sendAnswer(response: Response, answer: Answer<object | null>): void {
   if (!answer.ok) {
-    const { code, text, field, allowed } = answer;
+    const { code, text, field, allowed } = clean(answer);
     throw new RequestError(409, code, text, { field, allowed });
   }
   response.json({ ok: true, ...answer.value });

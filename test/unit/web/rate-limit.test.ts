@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { RateLimit } from '../../../src/web/rate-limit.ts';
+import { perMinute, RateLimit } from '../../../src/web/rate-limit.ts';
 
 describe('the rate limit', () => {
   it('lets a burst through, then as much as flows back, and says how long to wait', () => {
@@ -25,6 +25,15 @@ describe('the rate limit', () => {
     limit.take('a', 0);
     for (let ms = 100; ms < 1_000; ms += 100) expect(limit.take('a', ms)).toBeGreaterThan(0);
     expect(limit.take('a', 1_001)).toBe(0);
+  });
+
+  it('can be asked without taking', () => {
+    const limit = perMinute(2);
+    for (let at = 0; at < 9; at++) expect(limit.wait('a', 0)).toBe(0);
+    limit.take('a', 0);
+    limit.take('a', 0);
+    expect([limit.wait('a', 0), limit.wait('a', 29_000), limit.wait('a', 30_000)]).toEqual([30_000, 1_000, 0]);
+    expect([limit.take('a', 30_000), limit.wait('b', 30_000), limit.size]).toEqual([0, 0, 1]);
   });
 
   it('remembers a bounded number, the busiest ones included', () => {
