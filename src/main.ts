@@ -2,7 +2,7 @@
  * The front door: reads the command line and the settings, brings the rooms together, starts them, and ends them on a
  * signal. The only file that knows every room.
  */
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, rmSync, statfsSync } from 'node:fs';
 import { homedir, hostname } from 'node:os';
 import { join } from 'node:path';
@@ -18,6 +18,7 @@ import {
   step,
   view,
 } from './consensus/index.ts';
+import { type Controls, type choosePattern, createControls, createGpiod } from './controls/index.ts';
 import {
   createContentStore,
   createDatastore,
@@ -53,12 +54,14 @@ import { buildSnapshot } from './node/snapshot.ts';
 import { outputChoices } from './node/sound-cards.ts';
 import { Taste } from './node/taste.ts';
 import { toTrackPlan } from './node/track-plan.ts';
-import { createPlayback } from './playback/index.ts';
-import { createHost, createMounts, musicFolder } from './system/index.ts';
-import { createWeb, PortInUseError } from './web/index.ts';
+import { createListen, createPlayback } from './playback/index.ts';
+import { createHost, createMounts, createWifi, musicFolder, type Wifi } from './system/index.ts';
+import { createWeb, PortInUseError, type Web } from './web/index.ts';
 import type { StatusSnapshot } from './web/snapshot.ts';
 
 const RUN_FILE = 'run.json';
+/** Read by systemd/starling-country.service. */
+const COUNTRY_FILE = 'country';
 const EXIT_FAILED = 1;
 /** A stop that hangs must not keep a box from restarting; systemd would wait 90 s. */
 const STOP_LIMIT_MS = 10_000;
@@ -188,9 +191,15 @@ async function begin(settings: Settings, radio: Radio, log: LineLogger, closing:
   const host = createHost();
   await host.start();
   closing.add(() => host.stop());
-  const shown: Shown = { node, network, library, playback, host, radio, sources: () => music.sources };
-  const web = await startWeb(house, shown);
-  closing.add(() => web.stop());
+  const wifi = await startWifi(house, closing);
+  const shown: Shown = {
+    ...{ node, network, library, playback, host, radio, wifi, controls: null, web: null },
+    sources: () => music.sources,
+  };
+  shown.controls = composeControls(house, shown);
+  const web = await startWeb(house, shown, closing);
+  await shown.controls.start();
+  closing.add(() => shown.controls?.stop());
   await node.start();
   closing.add(showProgress(() => library.status(), process.stdout, log));
   tellWhereToFind(house, network, web.port);
@@ -368,15 +377,81 @@ interface Shown {
   playback: ReturnType<typeof createPlayback>;
   host: ReturnType<typeof createHost>;
   radio: Radio;
+  /** Null where the network is not this radio's business. */
+  wifi: Wifi | null;
+  /** Null while they are made: buttons, page and light ask each other. */
+  controls: Controls | null;
+  web: Web | null;
   sources(): MusicSources;
+}
+
+/** Only where it was asked for: a hotspot must not open on somebody's laptop. */
+async function startWifi({ settings, crypto, log }: House, closing: Closing): Promise<Wifi | null> {
+  if (!settings.wifi) return null;
+  // The same four digits from start to start, and others on another box.
+  const suffix = createHash('sha256').update(crypto.nodeId).digest('hex').slice(0, 4);
+  const wifi = createWifi({ log }, { suffix, countryFile: join(settings.dataDir, COUNTRY_FILE) });
+  await wifi.start();
+  closing.add(() => wifi.stop());
+  return wifi;
+}
+
+function composeControls(house: House, shown: Shown): Controls {
+  const { settings, log } = house;
+  const { node, wifi } = shown;
+  const { listener } = node;
+  return createControls(
+    {
+      gpio: createGpiod(),
+      actions: {
+        skip: () => listener.skip(null),
+        never: () => listener.never(null),
+        allow: (hash) => listener.allow(hash),
+        reset: (what) => composeBox(house, shown, () => null).reset(what),
+      },
+      doing: () => doing(shown, settings.output),
+      onChange: (handler) => {
+        const ways = [node.onChange(handler), ...(wifi === null ? [] : [wifi.onChange(handler)])];
+        return () => {
+          for (const stop of ways) stop();
+        };
+      },
+      log,
+    },
+    { hardwareDir: join(projectRoot(), 'hardware'), setting: settings.gpio },
+  );
+}
+
+/** What the light tells. */
+function doing({ node, network, playback, wifi, web }: Shown, output: string): Parameters<typeof choosePattern>[0] {
+  const { phase, diverged } = node.view();
+  const wifiPhase = wifi?.view().phase ?? null;
+  return {
+    phase,
+    peers: network.peers().filter(({ sync }) => sync).length,
+    diverged,
+    wifi: wifiPhase === 'hotspot' || wifiPhase === 'trying' ? wifiPhase : wifiPhase === 'failed' ? 'hotspot' : null,
+    updating: false,
+    pairing: web?.pairingWaits() ?? false,
+    noSound: playback.status().silent && output !== 'null',
+    noStorage: false,
+  };
 }
 
 /** The port of the page, which phones have open: the same one after a restart. */
 let webPort: number | null = null;
 
 /** Serves the status. A default port that is taken gives way to a free one; a port that was asked for does not. */
-async function startWeb(house: House, shown: Shown): Promise<{ port: number; stop(): Promise<void> }> {
-  const { settings, log } = house;
+async function startWeb(house: House, shown: Shown, closing: Closing): Promise<{ port: number }> {
+  const { settings, blocks, log } = house;
+  const listen = createListen({
+    clock: { stationNowMs: () => stationNowMs(house) },
+    content: { segment: (cid) => blocks.get(cid) },
+    filler: () => shown.node.filler(),
+    playback: shown.playback,
+    log,
+  });
+  closing.add(() => listen.stop());
   const serve = async (port: number) => {
     let counters: () => Record<string, number> = () => ({});
     const snapshot = () => snapshotOf(house, shown, counters());
@@ -391,6 +466,9 @@ async function startWeb(house: House, shown: Shown): Promise<{ port: number; sto
         draw: (slot) => drawAnswer(shown.node, slot),
         music: shown.node.listener,
         box: composeBox(house, shown, snapshot),
+        wifi: shown.wifi,
+        listen,
+        presence: shown.controls?.presence ?? null,
         log,
       },
       {
@@ -403,8 +481,10 @@ async function startWeb(house: House, shown: Shown): Promise<{ port: number; sto
     );
     counters = () => web.counters();
     await web.start();
+    closing.add(() => web.stop());
+    shown.web = web;
     webPort = web.address()?.port ?? port;
-    return { port: webPort, stop: () => web.stop() };
+    return { port: webPort };
   };
   try {
     return await serve(webPort ?? settings.http.port);
@@ -424,8 +504,8 @@ function drawAnswer(node: StarlingNode, slot: number): DrawView | null {
 function composeBox(house: House, shown: Shown, status: () => unknown): BoxSettings {
   const { settings, identity, log } = house;
   const { dataDir } = settings;
-  const { radio, playback } = shown;
-  const secrets = () => secretsOf(identity, settings.stationKey);
+  const { radio, playback, wifi } = shown;
+  const secrets = () => [...secretsOf(identity, settings.stationKey), ...networkNames(wifi)];
   const sources = { version: VERSION, settings, status, secrets, logLines: log.recent, wallMs: () => Date.now() };
   return new BoxSettings(
     {
@@ -438,13 +518,21 @@ function composeBox(house: House, shown: Shown, status: () => unknown): BoxSetti
         orderReset(dataDir);
         radio.restart();
       },
-      resetWifi: null,
+      resetWifi: wifi === null ? null : () => wifi.forgetAll(),
       diagnostics: async () => diagnosticsText(sources),
       paths: { baseDir: dataDir, homeDir: homedir(), mustExist: false },
       log,
     },
     { settings },
   );
+}
+
+/** Where somebody lives can be told from the networks around. */
+function networkNames(wifi: Wifi | null): string[] {
+  if (wifi === null) return [];
+  const { networks, saved, ssid, failure } = wifi.view();
+  const names = [...networks.map((network) => network.ssid), ...saved, ssid, failure?.ssid];
+  return names.filter((name) => name != null && name !== '') as string[];
 }
 
 function putBackSettings(dataDir: string, before: SettingsJson | null): void {
@@ -479,6 +567,7 @@ function snapshotOf(house: House, shown: Shown, webCounters: Record<string, numb
       playlistHash: library.playlistHash(),
     }),
     host: () => shown.host.figures(),
+    lightPattern: () => shown.controls?.pattern() ?? null,
     notices: () => restartNotices(shown.radio),
   });
 }

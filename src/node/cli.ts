@@ -1,6 +1,6 @@
 /** The command line: reading it, and the help text. What the flags mean stands in settings-schema.ts. */
 import { parseArgs } from 'node:util';
-import { SETTINGS, type SettingSpec } from './settings-schema.ts';
+import { SETTINGS, type SettingSpec, usefulFlag } from './settings-schema.ts';
 
 /** One thing that is wrong with the settings, for people. */
 export interface Problem {
@@ -93,7 +93,7 @@ function optionTokens(args: readonly string[]) {
 }
 
 function unknownFlag(rawName: string): Problem {
-  const flags = [...SETTINGS.map((spec) => (spec.placeholder === null ? `no-${spec.flag}` : spec.flag)), ...OWN_FLAGS];
+  const flags = [...SETTINGS.map(usefulFlag), ...OWN_FLAGS];
   const guess = rawName.startsWith('--') ? didYouMean(rawName.slice(2), flags) : null;
   return {
     where: rawName,
@@ -226,7 +226,7 @@ function fileExample(): string {
 /** The whole of `--help`. */
 export function helpText(): string {
   const options = SETTINGS.map((spec) => {
-    const head = spec.placeholder === null ? `--no-${spec.flag}` : `--${spec.flag} ${spec.placeholder}`;
+    const head = spec.placeholder === null ? `--${usefulFlag(spec)}` : `--${spec.flag} ${spec.placeholder}`;
     return helpEntry(head, `${spec.help} Default: ${spec.defaultText}.`);
   });
   const keys = SETTINGS.map((spec) => {

@@ -40,6 +40,10 @@ export interface SettingValues {
   trimMs: number;
   /** Rules to deploy a station with; null: the default rules. */
   rules: Rules | null;
+  /** Buttons and light, as src/controls reads it; "none" leaves the pins alone. */
+  gpio: string;
+  /** The box's Wi-Fi is set up from its page: a hotspot where there is no network. */
+  wifi: boolean;
   log: LogLevel;
   deployAfterMs: number;
 }
@@ -65,6 +69,8 @@ export interface SettingSpec<K extends keyof SettingValues = keyof SettingValues
   field: K;
   /** What stands after the flag in the help; null for a switch. */
   placeholder: string | null;
+  /** A switch that is off by default: the help shows how to turn it on. */
+  isOff?: boolean;
   list: boolean;
   /** Never printed back. */
   secret: boolean;
@@ -232,6 +238,15 @@ function checkRules(value: unknown, paths: PathContext): Checked<Rules> {
   }
 }
 
+/** What the parts mean is checked against the machine when the pins are taken. A test holds this against src/controls. */
+export const GPIO_PATTERN =
+  /^(auto|none|(skip|never|light|chip)=[\w.:@-]{1,64}(,(skip|never|light|chip)=[\w.:@-]{1,64}){0,3})$/;
+
+function checkGpio(value: unknown): Checked<string> {
+  const text = String(value);
+  return GPIO_PATTERN.test(text) ? good(text) : bad('names no pins');
+}
+
 function checkLog(value: unknown): Checked<LogLevel> {
   const level = LOG_LEVELS.find((known) => known === value);
   return level === undefined ? bad('is no level') : good(level);
@@ -245,6 +260,11 @@ function checkSeconds(value: unknown): Checked<number> {
 const text = { list: false, secret: false, json: ['string'] } as const;
 const number = { list: false, secret: false, json: ['number'] } as const;
 const list = { list: true, secret: false, json: ['string'] } as const;
+
+/** The form of a flag that does something: `no-mdns` for what is on by default. */
+export function usefulFlag({ flag, placeholder, isOff }: SettingSpec): string {
+  return placeholder === null && isOff !== true ? `no-${flag}` : flag;
+}
 
 /** In the order in which `--help` shows them. */
 export const SETTINGS: readonly SettingSpec[] = [
@@ -378,6 +398,31 @@ export const SETTINGS: readonly SettingSpec[] = [
   },
   {
     ...text,
+    key: 'gpio',
+    flag: 'gpio',
+    field: 'gpio',
+    placeholder: 'PINS',
+    allowed: 'auto, none, or parts of skip=5,never=6,light=12,chip=LABEL with BCM numbers or none',
+    help: 'Buttons and light on the pins of a Raspberry Pi: auto takes the pins of hardware/pins.json, none leaves all pins alone.',
+    defaultText: 'none; auto on the SD card',
+    check: checkGpio,
+  },
+  {
+    list: false,
+    secret: false,
+    json: ['boolean'],
+    key: 'wifi',
+    flag: 'wifi',
+    field: 'wifi',
+    placeholder: null,
+    isOff: true,
+    allowed: 'true or false',
+    help: "Set up this machine's Wi-Fi from the page, and open a hotspot where there is no network. For a machine that is a radio and nothing else; needs NetworkManager.",
+    defaultText: 'leaves the network alone; on on the SD card',
+    check: (value) => good(value === true),
+  },
+  {
+    ...text,
     json: ['string', 'object'],
     key: 'rules',
     flag: 'rules',
@@ -429,6 +474,8 @@ export function defaultValues(hostname: string): SettingValues {
     volume: 100,
     trimMs: 0,
     rules: null,
+    gpio: 'none',
+    wifi: false,
     log: 'info',
     deployAfterMs: 20_000,
   };

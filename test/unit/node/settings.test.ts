@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DEFAULT_RULES, rulesJson } from '../../../src/consensus/rules.ts';
+import { GPIO_SETTING_PATTERN } from '../../../src/controls/index.ts';
 import { loadSettings, packageVersion, type Settings, saveSettings } from '../../../src/node/settings.ts';
-import { SETTINGS } from '../../../src/node/settings-schema.ts';
+import { GPIO_PATTERN, SETTINGS } from '../../../src/node/settings-schema.ts';
 import { OUTPUT_FORMS, parseOutput } from '../../../src/playback/output-target.ts';
 
 const KEY_HEX = `${'aa'.repeat(31)}0f`;
@@ -54,6 +55,8 @@ describe('defaults', () => {
       volume: 100,
       trimMs: 0,
       rules: null,
+      gpio: 'none',
+      wifi: false,
       log: 'info',
       deployAfterMs: 20_000,
       dataDir: data,
@@ -306,5 +309,11 @@ describe('saving', () => {
     writeFile('{');
     expect(saveSettings(data, { name: 'One' }, { HOME: home })[0]?.cause).toMatch(/is not JSON/);
     expect(readFileSync(join(data, 'settings.json'), 'utf8')).toBe('{');
+  });
+});
+
+describe('pins', () => {
+  it('are named as the controls read them', () => {
+    expect(GPIO_PATTERN.source).toBe(GPIO_SETTING_PATTERN.source);
   });
 });
