@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DEFAULT_RULES, rulesJson } from '../../../src/consensus/rules.ts';
 import { GPIO_SETTING_PATTERN } from '../../../src/controls/index.ts';
 import { loadSettings, packageVersion, type Settings, saveSettings } from '../../../src/node/settings.ts';
-import { GPIO_PATTERN, SETTINGS } from '../../../src/node/settings-schema.ts';
+import { GPIO_PATTERN, SETTINGS, usefulFlag } from '../../../src/node/settings-schema.ts';
 import { OUTPUT_FORMS, parseOutput } from '../../../src/playback/output-target.ts';
 
 const KEY_HEX = `${'aa'.repeat(31)}0f`;
@@ -211,7 +211,9 @@ describe('help and version', () => {
     expect(loaded.kind).toBe('help');
     const text = loaded.kind === 'help' ? loaded.text : '';
     for (const spec of SETTINGS) {
-      expect(text).toContain(spec.placeholder === null ? `--no-${spec.flag}` : `--${spec.flag} ${spec.placeholder}`);
+      expect(text).toContain(
+        spec.placeholder === null ? `--${usefulFlag(spec)}` : `--${spec.flag} ${spec.placeholder}`,
+      );
       expect(text).toMatch(new RegExp(`^ {4}${spec.key} `, 'm'));
       expect(text.replaceAll(/\s+/g, ' ')).toContain(`Default: ${spec.defaultText}.`);
     }
