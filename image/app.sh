@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# app.sh ROOT: puts the radio and its settings into a copy of the base root.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+root="$1"
+home="$root/opt/starling"
+
+say "the radio"
+(cd "$ROOT_DIR" && node src/setup/bundle.mjs >/dev/null)
+version="$(node -p "require('$ROOT_DIR/package.json').optionalDependencies['node-linux-$ARCH']")"
+package="$CACHE/node-linux-$ARCH-$version.tgz"
+if [ ! -e "$package" ]; then
+  mkdir -p "$CACHE"
+  (cd "$CACHE" && npm pack --silent "node-linux-$ARCH@$version" >/dev/null)
+fi
+install -d "$home/dist" "$home/node_modules/.bin"
+tar -xOf "$package" package/bin/node >"$home/node_modules/.bin/node"
+chmod 755 "$home/node_modules/.bin/node"
+cp "$ROOT_DIR/dist/starling.mjs" "$home/dist/"
+cp "$ROOT_DIR/package.json" "$ROOT_DIR/LICENSE" "$ROOT_DIR/README.md" "$home/"
+cp -r "$ROOT_DIR/web-setup" "$home/"
+rm -rf "$home/web-setup/screenshots"
+if compgen -G "$ROOT_DIR/hardware/*.json" >/dev/null; then
+  install -d "$home/hardware"
+  cp "$ROOT_DIR"/hardware/*.json "$home/hardware/"
+fi
+cp -r "$IMAGE_DIR/overlay/." "$root/"
+cp "$ROOT_DIR"/systemd/*.service "$root/etc/systemd/system/"
+install -d "$root/data" "$root/boot/firmware" "$root/var/lib/starling" "$root/media"
+chown -R 0:0 "$home" "$root/etc" "$root/usr/lib/starling" "$root/usr/lib/sysusers.d"
+
+say "users, services, and nothing that is one box's own"
+systemd-sysusers --root="$root"
+: >"$root/etc/machine-id"
+rm -f "$root/var/lib/dbus/machine-id" "$root"/etc/ssh/ssh_host_* "$root/etc/resolv.conf"
+ln -s /run/NetworkManager/resolv.conf "$root/etc/resolv.conf"
+passwd --root "$root" --lock root >/dev/null
+systemctl --quiet --root="$root" preset-all
+systemctl --quiet --root="$root" set-default multi-user.target
+systemctl --quiet --root="$root" mask getty.target getty@tty1.service serial-getty@.service console-getty.service \
+  apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer systemd-firstboot.service

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# npm run image: makes image/out/starling-<version>-arm64.img.xz with a checksum, the list of packages, and a manifest
+# for Raspberry Pi Imager.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+need_root
+need_host_packages
+need_foreign_programs
+version="$(node -p "require('$ROOT_DIR/package.json').version")"
+name="starling-$version-$ARCH"
+mkdir -p "$OUT"
+base="$("$IMAGE_DIR/base.sh")"
+
+root="$(mktemp -d "$CACHE/root.XXXXXX")"
+trap 'rm -rf "$root"' EXIT
+cp -a "$base/." "$root/"
+"$IMAGE_DIR/app.sh" "$root"
+"$IMAGE_DIR/assemble.sh" "$root" "$OUT/$name.img"
+cp "$base.packages" "$OUT/$name.packages"
+
+# For the emulator, which does not read the boot partition.
+cp "$root"/boot/vmlinuz-* "$OUT/$name.vmlinuz"
+cp "$root"/boot/initrd.img-* "$OUT/$name.initrd"
+
+say "packing"
+image_bytes="$(stat -c %s "$OUT/$name.img")"
+image_hash="$(sha256sum "$OUT/$name.img" | cut -d' ' -f1)"
+# The slot is packed already: more than a quick xz gains nothing.
+xz --force --keep --threads=0 -1 "$OUT/$name.img"
+(cd "$OUT" && sha256sum "$name.img.xz" "$name.packages" >"$name.sha256")
+packed_bytes="$(stat -c %s "$OUT/$name.img.xz")"
+cat >"$OUT/$name.imager.json" <<JSON
+{
+  "os_list": [
+    {
+      "name": "Starling $version",
+      "description": "A radio with no station master",
+      "url": "$name.img.xz",
+      "extract_size": $image_bytes,
+      "extract_sha256": "$image_hash",
+      "image_download_size": $packed_bytes,
+      "release_date": "$(date -u -d "@$(git -C "$ROOT_DIR" log -1 --format=%ct)" +%F)",
+      "devices": ["pi3-64bit", "pi4-64bit"],
+      "init_format": "none"
+    }
+  ]
+}
+JSON
+say "$OUT/$name.img.xz: $((packed_bytes / 1000000)) MB packed, $((image_bytes / 1000000)) MB on the card"
