@@ -1,7 +1,7 @@
 /** What a phone does with the page, in a real browser against a real server over a box in memory. */
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { CHROMIUM, launch, NO_CHROMIUM, type Opened, open } from './browser.ts';
+import { accessibilityViolations, CHROMIUM, launch, NO_CHROMIUM, type Opened, open } from './browser.ts';
 import { type Living, paired, serveLiving } from './living.ts';
 
 type View = 'now' | 'flock' | 'music' | 'box';
@@ -173,6 +173,38 @@ describe('the face', () => {
     await page.getByRole('dialog').getByLabel('This network does not show its name').check();
     await page.keyboard.press('Escape');
     await page.getByRole('dialog').waitFor({ state: 'detached' });
+  });
+
+  it('puts the box on the Wi-Fi without script, as a hotspot’s little browser does', async () => {
+    box.wifi.guests.add('127.0.0.1');
+    box.wifi.change({ country: null });
+    // A probe of a phone on the hotspot leads to the page.
+    opened = await open(browser, `${box.url}/generate_204`, { javaScriptEnabled: false, locale: 'de-DE' });
+    const { page } = opened;
+    await page.getByRole('heading', { name: 'Die Box in dein WLAN bringen' }).waitFor();
+    expect(await accessibilityViolations(page)).toEqual([]);
+    await page.getByRole('radio', { name: 'Home <b>' }).check();
+    await page.getByLabel('Passwort').fill('wrong password');
+    await page.getByLabel('Land').selectOption('DE');
+    await page.getByRole('button', { name: 'Verbinden' }).click();
+    await page.getByText('wird ausprobiert').waitFor();
+    const wish = { ssid: 'Home <b>', password: 'wrong password', hidden: false, country: 'DE' };
+    expect(box.wifi.asked).toContain(`join ${JSON.stringify(wish)}`);
+    await page.getByRole('link', { name: /^http:\/\/starling-1a2b\.local/ }).waitFor();
+    box.wifi.change({ phase: 'failed', failure: { ssid: 'Home <b>', cause: 'wrong_password' } });
+    await page.getByRole('link', { name: 'Nachsehen, wie es lief' }).click();
+    await page.getByText('hat das Passwort nicht angenommen').waitFor();
+  });
+
+  it('lets a phone in at once that is on the hotspot at the first set-up', async () => {
+    box.wifi.guests.add('127.0.0.1');
+    const page = await show('box');
+    await page.locator('#wifi-networks button', { hasText: 'Café' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Connect' }).click();
+    await page.locator('#wifi-state', { hasText: 'Trying Café' }).waitFor();
+    await page.locator('#pair').click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Continue' }).click();
+    await page.getByText('This phone may change things now.').waitFor();
   });
 
   it('filters genres and explicit tracks, and lists what is never played', async () => {

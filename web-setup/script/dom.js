@@ -93,7 +93,7 @@ export function setParts(element, signature, makeParts) {
 
 /** Shows what the box says, but never under the fingers of somebody who is changing it. */
 export function setValue(input, value) {
-  if (document.activeElement === input || input.getAttribute('aria-busy') === 'true') return;
+  if (document.activeElement === input || input.getAttribute('aria-busy') === 'true' || input.dataset.pending) return;
   if (input.value !== String(value)) input.value = String(value);
 }
 

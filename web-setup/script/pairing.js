@@ -6,8 +6,8 @@ import { button, field, icon, make, makeText, setText, shape } from './dom.js';
 import { refreshSession, session } from './session.js';
 import { hasText, t } from './text.js';
 
-const ASK_EVERY_MS = 1000;
-const SHOW_GRANTED_MS = 1200;
+const ASK_EVERY_MS = 700;
+const SHOW_GRANTED_MS = 1000;
 const RING = 2 * Math.PI * 54;
 
 let open = null;

@@ -56,7 +56,7 @@ function drawRow(row, entry, station) {
   const details = row.firstElementChild;
   const [thumb, text, side] = details.firstElementChild.children;
   const { title, artist } = entry.track === null ? { title: t('queue.own'), artist: '' } : words(entry.track);
-  putCover(thumb, entry.track, '', true);
+  putCover(thumb, entry.track !== null && !entry.ready ? { ...entry.track, cover: null } : entry.track, '', true);
   setText(text.children[0], title);
   setText(text.children[1], artist);
   const why = shortReason(entry);

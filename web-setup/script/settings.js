@@ -109,30 +109,38 @@ export async function change(control, wanted, { quiet = false, failed } = {}) {
   return agreed;
 }
 
+/**
+ * Sends what an input shows, and what it shows by the time of the answer, until the box has the last of it: fingers are
+ * quicker than boxes. A refusal puts back what the box has.
+ */
+function makeSender(input, field) {
+  return async () => {
+    if (settings === null || input.dataset.pending) return;
+    input.dataset.pending = 'yes';
+    const wanted = () => Math.round(Number(input.value));
+    let agreed = true;
+    while (agreed && input.value !== '' && wanted() !== settings[field]) {
+      agreed = await change(input, { [field]: wanted() }, { quiet: true });
+    }
+    delete input.dataset.pending;
+    input.value = String(settings[field]);
+    drawSettings();
+  };
+}
+
 function startVolume() {
   const slider = byId('volume');
+  const send = makeSender(slider, 'volume');
   let rest = 0;
-  const send = () => {
-    clearTimeout(rest);
-    rest = 0;
-    const volume = Number(slider.value);
-    if (settings !== null && volume !== settings.volume) sendVolume(slider, volume);
-  };
   slider.addEventListener('input', () => {
     drawVolume();
     clearTimeout(rest);
     rest = setTimeout(send, VOLUME_REST_MS);
   });
-  slider.addEventListener('change', send);
-}
-
-async function sendVolume(slider, volume) {
-  const before = settings.volume;
-  const agreed = await change(slider, { volume }, { quiet: true });
-  if (!agreed) slider.value = String(before);
-  drawVolume();
-  // Moved on while the box answered.
-  if (agreed && Number(slider.value) !== volume) sendVolume(slider, Number(slider.value));
+  slider.addEventListener('change', () => {
+    clearTimeout(rest);
+    send();
+  });
 }
 
 function drawVolume() {
@@ -144,10 +152,7 @@ function drawVolume() {
 
 function startTrim() {
   const input = byId('trim');
-  const send = () => {
-    const trim = Math.round(Number(input.value));
-    if (settings !== null && input.value !== '' && trim !== settings.trim_ms) change(input, { trim_ms: trim });
-  };
+  const send = makeSender(input, 'trim_ms');
   const step = (by) => {
     input.value = String(Math.round(Number(input.value)) + by);
     send();

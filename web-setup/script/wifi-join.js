@@ -13,7 +13,7 @@ const MAX_PASSWORD_CHARS = 64;
 /**
  * @param {{ ssid: string, secured: boolean, known: boolean } | null} network null: its name is typed
  * @param {{ country: string | null }} wifi
- * @param {() => void} onDone
+ * @param {(ssid: string) => void} onDone
  */
 export function openJoin(network, wifi, onDone) {
   const dialog = openDialog(network?.ssid ?? t('wifi.other'));
@@ -48,7 +48,7 @@ export function openJoin(network, wifi, onDone) {
     };
     if (await act(join, () => post('/api/wifi/join', wish), { setup: true, failed })) {
       dialog.close();
-      onDone();
+      onDone(wish.ssid);
     }
   });
   dialog.body.append(form);

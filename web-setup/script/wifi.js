@@ -29,6 +29,8 @@ const MINUTE_MS = 60_000;
 let wifi = null;
 /** Kept for when the hotspot is gone and nothing can be asked any more. */
 let found = null;
+/** The network that was chosen here: the box does not name it while it tries. */
+let chosen = null;
 
 export function startWifi() {
   onSession(load);
@@ -39,7 +41,7 @@ export function startWifi() {
   byId('wifi-scan').addEventListener('click', () =>
     act(byId('wifi-scan'), () => post('/api/wifi/scan'), { setup: true, done: load }),
   );
-  byId('wifi-other').addEventListener('click', () => openJoin(null, wifi, load));
+  byId('wifi-other').addEventListener('click', () => openJoin(null, wifi, joining));
   byId('wifi-country').addEventListener('change', (event) => {
     const country = event.target.value;
     if (country === '') return;
@@ -48,6 +50,11 @@ export function startWifi() {
       done: () => toast(t('settings.saved')),
     }).then(load);
   });
+}
+
+function joining(ssid) {
+  chosen = ssid;
+  load();
 }
 
 async function load() {
@@ -88,9 +95,11 @@ export function drawWifi() {
 
 function drawState() {
   const { phase, ssid, hotspot, failure } = wifi;
+  const tried = chosen ?? ssid;
   const lines = [];
   if (phase === 'unavailable') lines.push(['unknown', t('wifi.unavailable')]);
-  else if (phase === 'trying') lines.push(['diverged', t('wifi.trying', { ssid: ssid ?? '' })]);
+  else if (phase === 'trying')
+    lines.push(['diverged', tried === null ? t('wifi.seeking') : t('wifi.trying', { ssid: tried })]);
   else if (ssid !== null) lines.push(['sync', t('wifi.connected', { ssid })]);
   else if (hotspot.on) lines.push(['diverged', t('wifi.hotspot', { ssid: hotspot.ssid })]);
   else lines.push(['unknown', t('wifi.none')]);
@@ -101,9 +110,9 @@ function drawState() {
     const line = make('p', 'state figure', make('span', 'dot'), make('span', '', text));
     line.dataset.state = state;
     const hints =
-      phase !== 'trying'
+      phase !== 'trying' || tried === null
         ? []
-        : [make('p', 'small', t('wifi.trying.hint', { ssid: ssid ?? '' })), makeText('p', 'small', 'wifi.back')];
+        : [make('p', 'small', t('wifi.trying.hint', { ssid: tried })), makeText('p', 'small', 'wifi.back')];
     return [line, ...(failed === '' ? [] : [make('p', 'problem', failed)]), ...hints];
   });
 }
@@ -135,7 +144,7 @@ function makeNetwork({ ssid }) {
   choose.type = 'button';
   choose.addEventListener('click', () => {
     const network = wifi.networks.find((other) => other.ssid === ssid);
-    if (network !== undefined) openJoin(network, wifi, load);
+    if (network !== undefined) openJoin(network, wifi, joining);
   });
   return make('li', '', choose);
 }
