@@ -24,7 +24,11 @@ if compgen -G "$ROOT_DIR/hardware/*.json" >/dev/null; then
   cp "$ROOT_DIR"/hardware/*.json "$home/hardware/"
 fi
 cp -r "$IMAGE_DIR/overlay/." "$root/"
-cp "$ROOT_DIR"/systemd/*.service "$root/etc/systemd/system/"
+cp "$ROOT_DIR"/systemd/*.{service,path} "$root/etc/systemd/system/"
+install -D -m 644 -t "$home/systemd" "$ROOT_DIR"/systemd/*.nft
+install -D -m 644 -t "$root/etc/NetworkManager/conf.d" "$ROOT_DIR"/systemd/NetworkManager/*.conf
+install -D -m 644 -t "$root/etc/NetworkManager/dnsmasq-shared.d" "$ROOT_DIR"/systemd/dnsmasq-shared.d/*.conf
+install -D -m 644 -t "$root/etc/polkit-1/rules.d" "$ROOT_DIR"/systemd/polkit-1/*.rules
 install -d "$root/data" "$root/boot/firmware" "$root/var/lib/starling" "$root/media"
 chown -R 0:0 "$home" "$root/etc" "$root/usr/lib/starling" "$root/usr/lib/sysusers.d"
 
