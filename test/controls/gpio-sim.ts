@@ -36,6 +36,7 @@ export function openSim(port: GpioPort): { bench: Bench; close(): void } {
         light: { offset: LINES.light, activeLow: false },
       },
       contact: async (button, pressed) => writeFileSync(join(line(button), 'pull'), pressed ? 'pull-down' : 'pull-up'),
+      cannotHold: 'taking a line with a pull-up sets the very pull of gpio-sim by which a button is pressed',
       lit: async () => text(join(line('light'), 'value')) === '1',
     },
     close: () => {

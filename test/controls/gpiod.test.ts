@@ -9,7 +9,7 @@ import type { GpioError } from '../../src/controls/errors.ts';
 import { createGpiod } from '../../src/controls/gpiod.ts';
 import type { Edge, GpioListener, Wiring } from '../../src/controls/ports.ts';
 import { ROOT } from '../unit/house/files.ts';
-import { CASES } from './contract.ts';
+import { CASES, runCase } from './contract.ts';
 import { openSim, whyNoSim } from './gpio-sim.ts';
 
 const wiring: Wiring = {
@@ -35,7 +35,7 @@ describe('the pins of this machine', () => {
     if (reason !== null) skip(reason);
     const sim = openSim(createGpiod());
     try {
-      for (const { run } of CASES) await run(sim.bench);
+      for (const one of CASES.filter(({ holds }) => holds !== true)) await runCase(one, sim.bench);
     } finally {
       sim.close();
     }

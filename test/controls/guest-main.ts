@@ -6,8 +6,8 @@ import { createControls } from '../../src/controls/controls.ts';
 import { createGpiod } from '../../src/controls/gpiod.ts';
 import type { Doing } from '../../src/controls/light.ts';
 import { DEBOUNCE_MS, KERNEL_DEBOUNCE_MS } from '../../src/controls/limits.ts';
-import type { Edge, GpioLines, GpioPort } from '../../src/controls/ports.ts';
-import { type Bench, CASES, type Case } from './contract.ts';
+import type { Edge, GpioPort } from '../../src/controls/ports.ts';
+import { type Bench, CASES, type Case, runCase } from './contract.ts';
 
 const SKIP = 5;
 const NEVER = 6;
@@ -218,25 +218,14 @@ async function main(): Promise<void> {
     ['gpiod 2', '/usr/bin'],
     ['gpiod 1.6', '/opt/gpiod-1'],
   ] as const) {
-    const gpiod = createGpiod({ toolDir });
-    const held: GpioLines[] = [];
-    const port: GpioPort = {
-      open: async (wiring, listener) => {
-        const lines = await gpiod.open(wiring, listener);
-        held.push(lines);
-        return lines;
-      },
-    };
-    const bench = wiringOf(host, port);
-    for (const { name, run } of [...CASES, ...roomCases(host, toolDir)]) {
+    const bench = wiringOf(host, createGpiod({ toolDir }));
+    for (const one of [...CASES, ...roomCases(host, toolDir)]) {
       const startMs = Date.now();
-      const problem = await run(bench).then(
+      const problem = await runCase(one, bench).then(
         () => null,
         (error: Error) => error,
       );
-      // A case that failed must not take the lines with it.
-      await Promise.all(held.splice(0).map((lines) => lines.close()));
-      const text = `${version}: ${name} (${Date.now() - startMs} ms)`;
+      const text = `${version}: ${one.name} (${Date.now() - startMs} ms)`;
       if (problem === null) out(`#passed ${text}`);
       else out(`#failed ${text}: ${problem.message.replaceAll('\n', ' ')}`);
     }

@@ -1,6 +1,6 @@
 import { describe, it } from 'vitest';
 import { FakeGpio } from '../../../src/controls/fake-gpio.ts';
-import { type Bench, CASES } from '../../controls/contract.ts';
+import { type Bench, CASES, runCase } from '../../controls/contract.ts';
 
 function bench(): Bench {
   const nowMs = () => Number(process.hrtime.bigint()) / 1e6;
@@ -19,5 +19,5 @@ function bench(): Bench {
 }
 
 describe('the fake of the pins', () => {
-  it.concurrent.each(CASES.map((one) => [one.name, one] as const))('%s', async (_, one) => one.run(bench()));
+  it.concurrent.each(CASES.map((one) => [one.name, one] as const))('%s', async (_, one) => runCase(one, bench()));
 });
