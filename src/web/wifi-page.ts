@@ -130,6 +130,7 @@ function parts(page: WifiPage, language: string, t: Translate): string[] {
     case 'waiting':
       return [notice('info', escapeHtml(t('pair.hold'))), paragraph(t('pair.hold.hint'))];
     case 'form':
+      if (view.phase === 'unavailable') return [notice('info', escapeHtml(t('wifi.unavailable')))];
       return [...problems, ...whereNow(view, t), paragraph(t('wifi.intro')), joinForm(page, state, language, t)];
   }
 }

@@ -1,12 +1,14 @@
 /** What is read out of a request before anything is done: cookies, JSON, fields, origins, forms. */
+import type { IncomingMessage } from 'node:http';
+import { Readable } from 'node:stream';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { checkOrigin, isType } from '../../../src/web/change-guards.ts';
 import { readCookie } from '../../../src/web/cookies.ts';
 import { RequestError } from '../../../src/web/errors.ts';
 import { Forms } from '../../../src/web/forms.ts';
-import { parseObject, repeatedKey } from '../../../src/web/json-body.ts';
-import { FORM_TIME_MS, MAX_FORMS, MAX_FORMS_PER_CLIENT } from '../../../src/web/limits.ts';
+import { parseObject, readBody, repeatedKey } from '../../../src/web/json-body.ts';
+import { FORM_TIME_MS, MAX_BODY_BYTES, MAX_FORMS, MAX_FORMS_PER_CLIENT } from '../../../src/web/limits.ts';
 import { checkFields, type Rules } from '../../../src/web/schema.ts';
 
 function refusalOf(action: () => unknown): RequestError {
@@ -34,6 +36,32 @@ describe('a cookie', () => {
     ['', null],
     [undefined, null],
   ])('of %j is %j', (header, value) => expect(readCookie(header, 'a')).toBe(value));
+});
+
+describe('a body', () => {
+  const request = (chunks: Buffer[], headers: Record<string, string> = {}) =>
+    Object.assign(Readable.from(chunks), { headers }) as unknown as IncomingMessage;
+
+  it('is put together from its pieces', async () => {
+    const pieces = [...Buffer.from('{"a":"鳥"}')].map((byte) => Buffer.from([byte]));
+    expect(await readBody(request(pieces))).toBe('{"a":"鳥"}');
+    expect(await readBody(request([]))).toBe('');
+  });
+
+  it.each([
+    ['not UTF-8', [Buffer.from([0x7b, 0xff, 0x7d])], {}, 'bad_json'],
+    ['cut off inside a character', [Buffer.from('鳥').subarray(0, 2)], {}, 'bad_json'],
+    ['said to be large', [], { 'content-length': String(MAX_BODY_BYTES + 1) }, 'body_too_large'],
+    [
+      'larger than it said',
+      [Buffer.alloc(MAX_BODY_BYTES), Buffer.alloc(1)],
+      { 'content-length': '5' },
+      'body_too_large',
+    ],
+    ['packed', [Buffer.from('{}')], { 'content-encoding': 'gzip' }, 'wrong_type'],
+  ])('that is %s is refused', async (_, chunks, headers, code) => {
+    await expect(readBody(request(chunks, headers))).rejects.toMatchObject({ code });
+  });
 });
 
 describe('JSON', () => {
@@ -78,6 +106,9 @@ describe('fields', () => {
     [{ ...right, text: 'abcde' }, 'text', 'bad_field'],
     [{ ...right, text: '鳥鳥鳥' }, 'text', 'bad_field'],
     [{ ...right, text: 'a\nb' }, 'text', 'bad_field'],
+    [{ ...right, text: 'a\u001bb' }, 'text', 'bad_field'],
+    [{ ...right, text: 'a\u0000b' }, 'text', 'bad_field'],
+    [{ ...right, text: 'a\ud800b' }, 'text', 'bad_field'],
     [{ ...right, text: null }, 'text', 'bad_field'],
     [{ ...right, text: ['abc'] }, 'text', 'bad_field'],
     [{ ...right, whole: 6 }, 'whole', 'bad_field'],
