@@ -128,15 +128,29 @@ class BoxControls implements Controls {
     for (const timer of [this.#reopenTimer, this.#lightTimer]) if (timer !== null) clearTimeout(timer);
     this.#reopenTimer = null;
     this.#lightTimer = null;
-    await this.#inTurn(() => this.#close());
+    // What is being opened now notices by itself that it is not wanted any more.
+    await this.#close();
+    await this.#changing;
   }
 
   pattern(): PatternName {
-    return this.#currentOverlay() ?? choosePattern(this.#components.doing());
+    return this.#currentOverlay() ?? this.#patternOfDoing();
+  }
+
+  #patternOfDoing(): PatternName {
+    try {
+      return choosePattern(this.#components.doing());
+    } catch (error) {
+      // Asked by a timer, too: a light must not end the radio.
+      this.#components.log.warn('The light does not know what the box is doing', { cause: (error as Error).message });
+      return 'boot';
+    }
   }
 
   #inTurn(change: () => Promise<void>): Promise<void> {
-    this.#changing = this.#changing.then(change);
+    this.#changing = this.#changing.then(change).catch((error: Error) => {
+      this.#components.log.warn('The pins misbehaved', { cause: error.message });
+    });
     return this.#changing;
   }
 
@@ -182,13 +196,14 @@ class BoxControls implements Controls {
     if (!isForGood) this.#planReopen();
   }
 
-  async #close(): Promise<void> {
+  /** Deaf and dumb at once, whenever the lines are really given back. */
+  #close(): Promise<void> {
     const lines = this.#lines;
     this.#lines = null;
     this.#gestures = null;
     this.#overlay = null;
     this.#clearGestureTimer();
-    await lines?.close();
+    return this.#inTurn(async () => lines?.close());
   }
 
   #onLost(part: 'buttons' | 'light', cause: Error): void {
@@ -204,7 +219,7 @@ class BoxControls implements Controls {
   }
 
   #loseLines(): void {
-    void this.#inTurn(() => this.#close());
+    void this.#close();
     this.#planReopen();
   }
 

@@ -1,5 +1,6 @@
 /** Runs inside the guest: the contract of the pins, on the lines of its PL061, with the host's hand on their other side. */
 import { spawn } from 'node:child_process';
+import { readdir, readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createControls } from '../../src/controls/controls.ts';
@@ -94,6 +95,22 @@ function expectSame(actual: unknown, expected: unknown): void {
     throw new Error(`${JSON.stringify(actual)} instead of ${JSON.stringify(expected)}`);
 }
 
+/** What the programs that hold the lines take: resident, and private to them. */
+async function memoryOfTools(): Promise<{ sizes: string[]; total: number }> {
+  const sizes: string[] = [];
+  let total = 0;
+  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
+    const name = (await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '')).trim();
+    if (!/^gpio(mon|set)$/.test(name)) continue;
+    const rollup = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8');
+    const kB = (key: string) => Number(new RegExp(`^${key}:\\s+(\\d+) kB`, 'm').exec(rollup)?.[1] ?? 0);
+    const own = kB('Private_Clean') + kB('Private_Dirty');
+    total += own;
+    sizes.push(`${name} ${kB('Rss')} kB resident`);
+  }
+  return { sizes, total };
+}
+
 /** Times for which the kernel saw a contact closed, longer than a bounce: a busy host stretches some into presses in truth. */
 function pressesIn(edges: readonly Edge[]): number {
   const closed = edges.filter(({ pressed, atMs }, index) => {
@@ -128,6 +145,8 @@ const roomCases = (host: Host, toolDir: string): Case[] => [
       const { controls, wishes, lines } = room(bench);
       await controls.start();
       expectSame(controls.presence.hasButton, true);
+      const { sizes, total } = await memoryOfTools();
+      out(`#note ${sizes.join(', ')}; together ${total} kB of their own`);
       const press = async (buttons: readonly ('skip' | 'never')[], forMs: number) => {
         for (const button of buttons) await bench.contact(button, true);
         await sleep(forMs);

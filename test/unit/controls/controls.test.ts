@@ -262,8 +262,6 @@ describe('the controls when the pins go away', () => {
     const { controls, gpio, done, tap } = box();
     await controls.start();
     gpio.lose('buttons');
-    expect(controls.presence.hasButton).toBe(true);
-    await vi.advanceTimersByTimeAsync(0);
     expect(controls.presence.hasButton).toBe(false);
     gpio.failure = new GpioError('busy', 'taken');
     await vi.advanceTimersByTimeAsync(60_000);
@@ -300,6 +298,37 @@ describe('the controls when the pins go away', () => {
     gpio.contact('skip', false);
     await tap('skip');
     expect(done).toEqual(['skip']);
+    await controls.stop();
+  });
+
+  it('tell a loss once, and let the light go out without one', async () => {
+    const { controls, gpio, logged, doing, change } = box();
+    await controls.start();
+    gpio.lose('light');
+    gpio.lose('buttons');
+    gpio.lose('buttons');
+    expect(logged.slice(1)).toEqual([
+      expect.stringContaining('The light went out'),
+      expect.stringContaining('lost for now'),
+    ]);
+    doing.peers = 0;
+    change();
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(gpio.playing).toEqual(steps('alone'));
+    await controls.stop();
+  });
+
+  it('do not end the radio when nobody can say what it is doing', async () => {
+    const { controls, gpio, doing, change } = box();
+    await controls.start();
+    Object.defineProperty(doing, 'updating', {
+      get: () => {
+        throw new Error('gone');
+      },
+    });
+    change();
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(gpio.playing).toEqual(steps('boot'));
     await controls.stop();
   });
 
