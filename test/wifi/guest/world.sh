@@ -71,6 +71,7 @@ rsn_pairwise=CCMP
 sae_password=correct horse' ;;
   odd) device=wlan4 channel=11 ssid='4ff6ff00225c3a' ;;
   esac
+  [ -e "$RUN/$name.pid" ] && kill -0 "$(cat "$RUN/$name.pid")" && return
   local index=${device#wlan}
   cat >"$RUN/$name.conf" <<C
 interface=$device

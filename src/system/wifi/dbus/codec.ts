@@ -74,6 +74,8 @@ function typeEnd(signature: string, at: number, depth: number): number {
   const close = code === '(' ? ')' : '}';
   let end = at + 1;
   while (signature[end] !== close) end = typeEnd(signature, end, depth + 1);
+  // An array of nothing would have no end.
+  if (end === at + 1) throw new DbusFormatError(`Bad signature ${signature}`);
   return end + 1;
 }
 
