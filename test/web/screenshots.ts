@@ -1,49 +1,123 @@
 /**
  * `node test/web/screenshots.ts [--music DIR] [--settle 60] [--out web-setup/screenshots]`: takes the pictures for the
- * README from a really running flock in a real Chromium. With `--url URL` from a node that runs already.
+ * README from a really running flock in a real Chromium. With `--url URL` from a node of this machine that runs already.
  */
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { BrowserContextOptions, Page } from 'playwright-core';
+import type { BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
 import type { StatusSnapshot } from '../../src/web/snapshot.ts';
 import { DESKTOP, launch, open, PHONE } from './browser.ts';
+import { serveLiving } from './living.ts';
 
-const MAX_PICTURE_BYTES = 300_000;
+const MAX_PICTURE_BYTES = 150_000;
 const MAX_TOTAL_BYTES = 1_000_000;
 
-const SHOTS: { name: string; options: BrowserContextOptions; whole: boolean }[] = [
-  { name: 'phone-light', options: { viewport: PHONE, colorScheme: 'light', deviceScaleFactor: 2 }, whole: false },
-  { name: 'phone-dark', options: { viewport: PHONE, colorScheme: 'dark', deviceScaleFactor: 2 }, whole: false },
-  { name: 'desktop-light', options: { viewport: DESKTOP, colorScheme: 'light' }, whole: true },
-  { name: 'desktop-dark', options: { viewport: DESKTOP, colorScheme: 'dark' }, whole: true },
+interface Shot {
+  name: string;
+  options: BrowserContextOptions;
+  /** The whole page, or what fits the window. */
+  whole?: boolean;
+  view?: 'now' | 'flock' | 'music' | 'box';
+  /** What a finger does before the picture. */
+  prepare?: (page: Page) => Promise<void>;
+}
+
+const PHONE_LIGHT = { viewport: PHONE, colorScheme: 'light', deviceScaleFactor: 2 } as const;
+const PHONE_DARK = { ...PHONE_LIGHT, colorScheme: 'dark' } as const;
+
+/** Of a node that runs. Paired by then, as somebody at the box itself is. */
+const SHOTS: Shot[] = [
+  { name: 'phone-light', options: PHONE_LIGHT },
+  { name: 'phone-dark', options: PHONE_DARK },
+  { name: 'why', options: PHONE_LIGHT, prepare: openReason },
+  { name: 'flock', options: PHONE_LIGHT, view: 'flock' },
+  { name: 'music', options: PHONE_LIGHT, view: 'music' },
+  { name: 'box', options: PHONE_LIGHT, view: 'box' },
+  { name: 'desktop-light', options: { viewport: DESKTOP, colorScheme: 'light' } },
+  { name: 'desktop-dark', options: { viewport: DESKTOP, colorScheme: 'dark' } },
   { name: 'plain', options: { viewport: PHONE, colorScheme: 'light', javaScriptEnabled: false }, whole: true },
 ];
 
-async function takePictures(url: string, out: string): Promise<void> {
+/** Of the same page over a Wi-Fi and a button in memory: the machine that takes the pictures has neither. */
+const SETUP_SHOTS: Shot[] = [
+  { name: 'wifi', options: { ...PHONE_LIGHT, javaScriptEnabled: false } },
+  { name: 'pairing', options: PHONE_LIGHT, view: 'box', prepare: askToPair },
+];
+
+async function openReason(page: Page): Promise<void> {
+  const row = page.locator('#queue li:has(.badge[data-state="settled"])').last();
+  await row.locator('summary').click();
+  await row.locator('.why-body p').first().waitFor();
+  await row.evaluate((element) => scrollTo(0, element.getBoundingClientRect().top + scrollY - 16));
+}
+
+async function askToPair(page: Page): Promise<void> {
+  await page.locator('#pair').click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Name of this phone').fill('Anna’s phone');
+  await dialog.getByRole('button', { name: 'Continue' }).click();
+  await dialog.getByText('Hold the button on the box').waitFor();
+  await page.waitForTimeout(1_200);
+}
+
+/** @param url with a slash at its end @param pair pairs each browser first */
+async function takePictures(shots: readonly Shot[], url: string, out: string, pair = false): Promise<void> {
   mkdirSync(out, { recursive: true });
   const browser = await launch();
   let total = 0;
   try {
-    for (const { name, options, whole } of SHOTS) {
-      const { page, complaints } = await open(browser, url, options);
+    for (const { name, options, whole = false, view = 'now', prepare } of shots) {
+      const path = name === 'wifi' ? 'wifi' : `#${view}`;
+      const { page, complaints } = await open(browser, `${url}${path}`, options, pair ? pairAtTheBox(url) : undefined);
       if (options.javaScriptEnabled !== false) await page.locator('#app').waitFor({ state: 'visible' });
-      await page.waitForTimeout(500);
-      const path = join(out, `${name}.webp`);
-      writeFileSync(path, await picture(page, whole));
+      await page.waitForTimeout(700);
+      await prepare?.(page);
+      const file = join(out, `${name}.webp`);
+      writeFileSync(file, await picture(page, whole));
       await page.context().close();
-      const bytes = statSync(path).size;
+      const bytes = statSync(file).size;
       total += bytes;
       console.log(
-        `${path}: ${Math.round(bytes / 1_000)} KB${complaints.length > 0 ? `, ${complaints.join('; ')}` : ''}`,
+        `${file}: ${Math.round(bytes / 1_000)} kB${complaints.length > 0 ? `, ${complaints.join('; ')}` : ''}`,
       );
-      if (bytes > MAX_PICTURE_BYTES) throw new Error(`${path} is larger than ${MAX_PICTURE_BYTES} bytes`);
+      if (bytes > MAX_PICTURE_BYTES) throw new Error(`${file} is larger than ${MAX_PICTURE_BYTES} bytes`);
     }
   } finally {
     await browser.close();
   }
   if (total > MAX_TOTAL_BYTES) throw new Error(`the pictures are larger than ${MAX_TOTAL_BYTES} bytes together`);
 }
+
+/** Asks under the machine's own name and from the machine itself: that is granted at once. */
+function pairAtTheBox(url: string): (context: BrowserContext) => Promise<void> {
+  return async ({ request }) => {
+    const headers = { 'X-Starling': '1' };
+    const asked = await request.post(`${url}api/pair`, { data: { name: 'Anna’s phone' }, headers });
+    const { request: id } = (await asked.json()) as { request: string };
+    await request.get(`${url}api/pair/${id}`);
+  };
+}
+
+/** Setting up: the Wi-Fi page as a hotspot's little browser shows it, and a phone that asks to be paired. */
+async function ofSetUp(out: string): Promise<void> {
+  const box = await serveLiving();
+  try {
+    box.wifi.guests.add('127.0.0.1');
+    box.wifi.change({ country: 'DE', networks: NETWORKS });
+    await takePictures(SETUP_SHOTS.slice(0, 1), `${box.url}/`, out);
+    box.wifi.guests.clear();
+    await takePictures(SETUP_SHOTS.slice(1), `${box.url}/`, out);
+  } finally {
+    await box.end();
+  }
+}
+
+const NETWORKS = [
+  { ssid: 'Lindenhof', strength: 84, secured: true, known: false },
+  { ssid: 'Garden House', strength: 61, secured: true, known: false },
+  { ssid: 'Café am Deich', strength: 38, secured: false, known: false },
+];
 
 /** WebP: skies of many colours take four times as much in PNG. */
 async function picture(page: Page, whole: boolean): Promise<Buffer> {
@@ -53,7 +127,7 @@ async function picture(page: Page, whole: boolean): Promise<Buffer> {
   const session = await page.context().newCDPSession(page);
   const { data } = await session.send('Page.captureScreenshot', {
     format: 'webp',
-    quality: 90,
+    quality: 82,
     // The protocol takes pixels of the page; the device's own come by scaling.
     clip: { x: 0, y: 0, width, height: full, scale: await page.evaluate(() => devicePixelRatio) },
   });
@@ -84,7 +158,7 @@ async function ofAFlock(music: string | null, settleS: number, out: string): Pro
       return first !== undefined && isTelling(first) && first.node.uptime_ms > settleS * 1_000;
     });
     const run = JSON.parse(readFileSync(join(flock.nodes[0]!.dataDir, 'run.json'), 'utf8')) as { http_port: number };
-    await takePictures(`http://127.0.0.1:${run.http_port}/`, out);
+    await takePictures(SHOTS, `http://localhost:${run.http_port}/`, out, true);
   } finally {
     await flock.stop();
   }
@@ -98,5 +172,6 @@ const { values } = parseArgs({
     out: { type: 'string', default: resolve(import.meta.dirname, '../../web-setup/screenshots') },
   },
 });
-if (values.url !== undefined) await takePictures(values.url, values.out);
+await ofSetUp(values.out);
+if (values.url !== undefined) await takePictures(SHOTS, values.url, values.out, true);
 else await ofAFlock(values.music ?? null, Number(values.settle), values.out);
