@@ -25,6 +25,8 @@ export interface DemoResult {
 }
 
 const SHOWN_SILENCES = 10;
+/** Shorter than a pause between two words: what a machine without a free processor may lose at a change of stations. */
+const AUDIBLE_GAP_MS = 250;
 
 /** One process, as its last sample showed it. */
 interface Sample {
@@ -32,6 +34,8 @@ interface Sample {
   uptimeMs: number;
   silentMs: number;
   hasSounded: boolean;
+  /** Silence so far without a sample between that had none. */
+  gapMs: number;
 }
 
 /** Collects the nodes' own reports over a run and sets them against each other. */
@@ -103,7 +107,8 @@ export class FlockObserver {
 
   /**
    * Once a process has sounded it must not fall silent; before, nothing is decoded yet. A silence is what the node's own
-   * count of silent frames says, or two samples in a row that are idle: one alone may fall between two sounds.
+   * count of silent frames says where people hear a gap, or two samples in a row that are idle: one alone may fall
+   * between two sounds.
    */
   #noteSilence({ now, node, output, station, sync }: StatusSnapshot): void {
     const last = this.#samples.get(node.id);
@@ -114,14 +119,16 @@ export class FlockObserver {
       uptimeMs: node.uptime_ms,
       silentMs: sync.silent_ms,
       hasSounded: sounds || before?.hasSounded === true,
+      gapMs: 0,
     };
     this.#samples.set(node.id, sample);
     // The count begins anew when the radio does, within one process.
     const newlySilentMs = Math.max(0, sync.silent_ms - (before?.silentMs ?? 0));
     this.#silentMs += newlySilentMs;
+    sample.gapMs = newlySilentMs === 0 ? 0 : newlySilentMs + (before?.gapMs ?? 0);
     if (before === null || !before.hasSounded || now === null || now.slot < 0) return;
     const idleTwice = output.state === 'idle' && before.state === 'idle';
-    if (!idleTwice && newlySilentMs === 0) return;
+    if (!idleTwice && sample.gapMs < AUDIBLE_GAP_MS) return;
     const at = `${station.time_ms - now.start_ms} of ${now.duration_ms} ms`;
     this.#silences.push(
       `${node.name}, slot ${now.slot} (${now.source}) at ${at}: ${output.state}, up ${node.uptime_ms} ms, ` +
