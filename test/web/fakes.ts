@@ -223,7 +223,7 @@ export class FakePresence implements PresencePort {
   }
 }
 
-/** As many streams as given; each sends a piece every 20 ms until it is closed. */
+/** As many streams as given; each sends a few pieces, and then has none until it is closed. */
 export class FakeListen implements ListenPort {
   open_ = 0;
   readonly #places: number;
@@ -235,16 +235,16 @@ export class FakeListen implements ListenPort {
   open() {
     if (this.open_ >= this.#places) return null;
     this.open_ += 1;
-    let closed = false;
+    const closed = Promise.withResolvers<void>();
+    let isOpen = true;
     const close = () => {
-      if (!closed) this.open_ -= 1;
-      closed = true;
+      if (isOpen) this.open_ -= 1;
+      isOpen = false;
+      closed.resolve();
     };
     async function* pieces() {
-      while (!closed) {
-        yield Buffer.alloc(417, 0xff);
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
+      for (let at = 0; at < 5 && isOpen; at++) yield Buffer.alloc(417, 0xff);
+      await closed.promise;
     }
     return { type: 'audio/mpeg', stream: pieces(), close };
   }
