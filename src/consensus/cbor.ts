@@ -154,10 +154,26 @@ function writeMap(map: Record<string, unknown>, depth: number): void {
   if (!isInCanonicalOrder(keys)) keys.sort(byCanonicalOrder);
   writeHead(MAJOR_MAP, keys.length);
   for (const key of keys) {
-    if (key.length === 0 || !isAscii(key)) throw new NotEncodableError(`the key ${JSON.stringify(key)}`);
-    writeText(key);
+    writeKey(key);
     write(map[key], depth + 1);
   }
+}
+
+/** Keys as they are written, head and all: there are some hundred of them in the protocol, and they are most of the text. */
+const knownKeys = new Map<string, Uint8Array>();
+/** Keys remembered; strangers may send others. */
+const MAX_KNOWN_KEYS = 512;
+
+function writeKey(key: string): void {
+  const known = knownKeys.get(key);
+  if (known !== undefined) {
+    append(known);
+    return;
+  }
+  if (key.length === 0 || !isAscii(key)) throw new NotEncodableError(`the key ${JSON.stringify(key)}`);
+  const from = length;
+  writeText(key);
+  if (knownKeys.size < MAX_KNOWN_KEYS) knownKeys.set(key, buffer.slice(from, length));
 }
 
 /** So it is in everything that was decoded. */

@@ -3,6 +3,7 @@
 import { packLink } from './checkpoint.ts';
 import { keepDraw } from './drawn.ts';
 import type { Persisted, ScheduledTrack } from './events.ts';
+import { forgetStrangers } from './gossip.ts';
 import type { Link } from './link.ts';
 import type { RecordHash } from './messages.ts';
 import { dropStaleOps } from './pending.ts';
@@ -136,6 +137,7 @@ function afterGrowth(turn: Turn): void {
   const { state } = turn;
   openSettling(state);
   dropStaleOps(turn);
+  forgetStrangers(state);
   state.dueMs = 0;
 }
 

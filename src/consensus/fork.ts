@@ -3,7 +3,7 @@ import { announceFrom, findLink, pathFromChain, switchBranch } from './chain.ts'
 import { askStatuses, startJoining, stayHere } from './join.ts';
 import type { Link } from './link.ts';
 import type { NodeId, RecordHash } from './messages.ts';
-import type { Conflict, ConsensusState, Turn } from './state.ts';
+import type { Conflict, ConsensusState, Heard, Turn } from './state.ts';
 import { count, endOf, epochAt, headOf, isOnChain, linkAt, playingLink, rulesNow } from './state.ts';
 
 /** Competing branches that are watched at once. */
@@ -53,17 +53,22 @@ function weighBranches(turn: Turn, epoch: number): void {
   }
 }
 
-/** Fresh voices: ours by the slot of their head, the others by branch. */
+/** Fresh voices: ours by the slot of their head, the others by branch. Ours are counted only where there are others. */
 function collectVoices(state: ConsensusState, epoch: number) {
   const chain = state.chain!;
   const fresh = rulesNow(state).state_fresh_epochs;
-  const own: { nodeId: NodeId; slot: number }[] = [];
   const branches = new Map<RecordHash, Branch>();
-  for (const [nodeId, { state: signed, mutedUntil }] of state.heard) {
-    const { head, head_slot: slot, epoch: spoken } = signed.body;
-    if (epoch - spoken > fresh || mutedUntil >= epoch) continue;
-    if (isOnChain(chain, slot, head)) own.push({ nodeId, slot });
-    else addVoice(state, branches, nodeId, slot, head);
+  const own: { nodeId: NodeId; slot: number }[] = [];
+  const isHeard = ({ state: { body }, mutedUntil }: Heard): boolean =>
+    epoch - body.epoch <= fresh && mutedUntil < epoch;
+  for (const [nodeId, heard] of state.heard) {
+    const { head, head_slot: slot } = heard.state.body;
+    if (isHeard(heard) && !isOnChain(chain, slot, head)) addVoice(state, branches, nodeId, slot, head);
+  }
+  if (branches.size === 0) return { own, branches };
+  for (const [nodeId, heard] of state.heard) {
+    const { head, head_slot: slot } = heard.state.body;
+    if (isHeard(heard) && isOnChain(chain, slot, head)) own.push({ nodeId, slot });
   }
   return { own, branches };
 }

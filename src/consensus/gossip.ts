@@ -20,10 +20,9 @@ const SPREAD_PCT = 75;
 
 /** Whether a node speaks in an epoch: everybody up to `state_sample` members, a drawn share above. */
 export function speaksIn(state: ConsensusState, nodeId: string, epoch: number): boolean {
-  const log = headOf(state.chain!).log;
-  const size = log.roster.entries.size;
-  if (size <= log.rules.state_sample) return true;
-  return smallHash(`${nodeId}@${epoch}`) % size < log.rules.state_sample;
+  const { roster, rules } = headOf(state.chain!).log;
+  const size = roster.entries.size;
+  return size <= rules.state_sample || smallHash(`${nodeId}@${epoch}`) % size < rules.state_sample;
 }
 
 /** Station time of this node's STATE in an epoch. */
@@ -57,6 +56,7 @@ export function stateDue(turn: Turn): void {
  */
 function isOutOfTime(turn: Turn): boolean {
   const { state } = turn;
+  if (state.dissent.size === 0) return false;
   const { state_epoch_ms, state_fresh_epochs } = rulesNow(state);
   const oldest = turn.monoMs - (state_fresh_epochs + 1) * state_epoch_ms;
   const isAlong = (id: string): boolean => (state.heard.get(id)?.monoMs ?? -1) >= oldest;
@@ -118,7 +118,13 @@ export function hear(turn: Turn, signed: Signed<StateMessage>): Heeded {
   const comparable =
     known !== undefined && Math.abs(known.state.body.epoch - epoch) <= 2 * log.rules.state_fresh_epochs;
   if (comparable && known.state.body.epoch >= body.epoch) return hearAgain(turn, known.state, signed);
-  state.heard.set(body.node_id, { state: signed, monoMs: turn.monoMs, mutedUntil: known?.mutedUntil ?? -1 });
+  if (known === undefined) {
+    state.heard.set(body.node_id, { state: signed, monoMs: turn.monoMs, mutedUntil: -1 });
+    return 'accept';
+  }
+  // In place: a flock of a thousand says this a million times.
+  known.state = signed;
+  known.monoMs = turn.monoMs;
   return 'accept';
 }
 
@@ -132,7 +138,23 @@ function noteDissent(turn: Turn, body: StateMessage, ownEpoch: number): void {
 
 function mayBeHeard(state: ConsensusState, nodeId: string): boolean {
   const { entries } = headOf(state.chain!).log.roster;
-  return entries.has(nodeId) || state.heard.size < entries.size + MAX_STRANGERS;
+  if (entries.has(nodeId) || state.heard.size < MAX_STRANGERS) return true;
+  let strangers = 0;
+  for (const id of state.heard.keys()) if (!entries.has(id)) strangers++;
+  return strangers < MAX_STRANGERS;
+}
+
+/** Members may have left the roster since they were heard: the strangers beyond the bound go, the oldest first. */
+export function forgetStrangers(state: ConsensusState): void {
+  const { entries } = headOf(state.chain!).log.roster;
+  if (state.heard.size <= entries.size + MAX_STRANGERS) return;
+  let surplus = state.heard.size - entries.size - MAX_STRANGERS;
+  for (const id of state.heard.keys()) {
+    if (surplus <= 0) return;
+    if (entries.has(id) || id === state.crypto.nodeId) continue;
+    state.heard.delete(id);
+    surplus--;
+  }
 }
 
 /** A second word for one epoch: the same again is nothing, a different head is a lie that is logged. */
