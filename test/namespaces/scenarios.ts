@@ -78,6 +78,7 @@ async function inLab(
 async function playing(lab: Lab): Promise<void> {
   const count = lab.nodes.length;
   await lab.until(`${count} nodes on one track`, UP_WITHIN_MS, () => lab.watch.onOneTrack(count));
+  lab.watch.plays();
 }
 
 function mustAgree(lab: Lab, verdict: Verdict): void {

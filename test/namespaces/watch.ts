@@ -30,9 +30,10 @@ interface Watched {
 const SETTLED_MS = 4_000;
 
 export class LabWatch {
-  readonly #observer = new FlockObserver();
+  #observer = new FlockObserver();
   readonly #nodes = new Map<string, Watched>();
   readonly #soundsSinceMs = new Map<string, number>();
+  readonly #spreadMs: number[] = [];
   /** By slot: record hash to when it was first seen. */
   readonly #records = new Map<number, Map<string, number>>();
   #latest: StatusSnapshot[] = [];
@@ -93,12 +94,18 @@ export class LabWatch {
     return Math.min(...(this.#records.get(slot)?.values() ?? []));
   }
 
+  /** The flock plays: whoever falls silent from now on is counted. What a node does before is its start. */
+  plays(): void {
+    this.#observer = new FlockObserver();
+  }
+
   result() {
     return this.#observer.result(this.#nodes.size);
   }
 
+  /** How far apart the nodes' sounds were that played the same track at the same place of the log. */
   spread(): Quantiles {
-    return quantiles(this.#observer.spreads());
+    return quantiles(this.#spreadMs);
   }
 
   of(name: string): { apartMs: Quantiles; clockErrorMs: number | null; clockOffMs: number | null } {
@@ -151,18 +158,21 @@ export class LabWatch {
   }
 
   #noteApart(statuses: readonly StatusSnapshot[], nowMs: number): void {
-    const starts = new Map<number, { id: string; startMs: number }[]>();
+    const starts = new Map<string, { id: string; startMs: number }[]>();
     for (const { node, now } of statuses) {
       if (now === null || now.source !== 'flock' || now.position_ms === null || now.measured_mono_ms === null) continue;
       const sinceMs = this.#soundsSinceMs.get(node.id) ?? nowMs;
       this.#soundsSinceMs.set(node.id, sinceMs);
       if (nowMs - sinceMs < SETTLED_MS) continue;
-      const ofSlot = starts.get(now.slot) ?? [];
+      const place = `${now.slot} ${now.start_ms} ${now.track?.hash}`;
+      const ofSlot = starts.get(place) ?? [];
       ofSlot.push({ id: node.id, startMs: now.measured_mono_ms - now.position_ms });
-      starts.set(now.slot, ofSlot);
+      starts.set(place, ofSlot);
     }
     for (const ofSlot of starts.values()) {
-      if (ofSlot.length < 3) continue;
+      const all = ofSlot.map(({ startMs }) => startMs);
+      if (all.length > 1) this.#spreadMs.push(Math.max(...all) - Math.min(...all));
+      if (all.length < 3) continue;
       for (const { id, startMs } of ofSlot) {
         const others = ofSlot.filter((one) => one.id !== id).map((one) => one.startMs);
         this.#nodes.get(id)?.apartMs.push(Math.abs(startMs - median(others)));
