@@ -129,7 +129,13 @@ async function picture(page: Page, whole: boolean): Promise<Buffer> {
     format: 'webp',
     quality: 82,
     // The protocol takes pixels of the page; the device's own come by scaling.
-    clip: { x: 0, y: 0, width, height: full, scale: await page.evaluate(() => devicePixelRatio) },
+    clip: {
+      x: 0,
+      y: whole ? 0 : await page.evaluate(() => scrollY),
+      width,
+      height: full,
+      scale: await page.evaluate(() => devicePixelRatio),
+    },
   });
   return Buffer.from(data, 'base64');
 }
@@ -140,6 +146,7 @@ function isTelling(status: StatusSnapshot): boolean {
     status.station.phase === 'member' &&
     status.now?.source === 'flock' &&
     status.queue.length === 5 &&
+    status.queue.filter(({ proposals }) => (proposals ?? 0) > 2).length > 2 &&
     status.peers.length > 1
   );
 }

@@ -30,7 +30,7 @@ function drawMusic({ library }) {
     byId('sources'),
     library.sources,
     (source) => source,
-    (source) => make('li', 'item', icon('stick'), make('span', 'item-words', bdi(source))),
+    makeSource,
     () => {},
   );
   byId('skipped-none').hidden = library.skipped_total > 0;
@@ -39,6 +39,13 @@ function drawMusic({ library }) {
   if (library.skipped_total === skippedTotal) return;
   skippedTotal = library.skipped_total;
   if (byId('skipped').open) skipped.load();
+}
+
+/** The last part of a path is what people know it by. */
+function makeSource(source) {
+  const name = source.split('/').filter(Boolean).at(-1) ?? source;
+  const whole = make('span', 'small', bdi(source));
+  return make('li', 'item', icon('stick'), make('span', 'item-words', bdi(name), ...(name === source ? [] : [whole])));
 }
 
 export function startMusic() {

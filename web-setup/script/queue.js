@@ -19,6 +19,7 @@ import { broughtBy, putCover, words } from './tracks.js';
 
 /** More are not compared by hand; the winner is among the first. */
 const MAX_SHOWN_PROPOSALS = 16;
+const SOON_MS = 90_000;
 
 export const queuePart = { view: 'now', fields: ['queue', 'station', 'node'], draw: drawQueue };
 
@@ -64,7 +65,7 @@ function drawRow(row, entry, station) {
     ...broughtBy(entry, selfId),
     ...(why === '' ? [] : [` · ${why}`]),
   ]);
-  setText(side.children[0], t('queue.in', { n: Math.max(0, Math.ceil((entry.start_ms - station.time_ms) / 60_000)) }));
+  setText(side.children[0], whenText(entry.start_ms - station.time_ms));
   setText(side.children[1], t(entry.final ? 'queue.settled' : 'queue.settling'));
   setAttribute(side.children[1], 'data-state', entry.final ? 'settled' : 'settling');
   side.children[1].title = entry.final ? '' : t('queue.settling.hint');
@@ -76,6 +77,12 @@ function drawRow(row, entry, station) {
   details.dataset.slot = String(entry.slot);
   details.dataset.kind = kindOf(entry);
   if (details.open) fillReason(details);
+}
+
+/** By the minute, and in steps of five seconds where minutes say too little. */
+function whenText(inMs) {
+  if (inMs > SOON_MS) return t('queue.in', { n: Math.ceil(inMs / 60_000) });
+  return t('queue.soon', { n: Math.max(0, Math.ceil(inMs / 5_000) * 5) });
 }
 
 function stateOf({ track, ready, moderation }) {
