@@ -21,7 +21,7 @@ import type {
   ReadManifest,
   TrackPlan,
 } from './ports.ts';
-import { Programme, type ProgrammeSlot } from './programme.ts';
+import { type OwnPlace, Programme, type ProgrammeSlot } from './programme.ts';
 import { Taste } from './taste.ts';
 import { type ClockFilter, TimeKeeper } from './time-keeper.ts';
 
@@ -229,6 +229,12 @@ export class StarlingNode {
   /** The slot as the player has it, with what plays in its stead; undefined where it is not known here. */
   placeOf(slot: number): ProgrammeSlot | undefined {
     return this.#programme.get(slot);
+  }
+
+  /** Own music that sounds in a slot; null where something else does. */
+  ownSounding(slot: number): OwnPlace | null {
+    const { playing } = this;
+    return playing?.slot === slot && playing.actual !== null ? this.#programme.ownBy(slot, playing.actual) : null;
   }
 
   /** What the proposer of a slot's track said of it; null while the slot is not decided, or was before the start. */

@@ -43,6 +43,15 @@ export interface ProgrammeSlot {
   stead: Stead | null;
 }
 
+/** Own music in a slot, and from when on it plays. */
+export interface OwnPlace {
+  slot: number;
+  plan: TrackPlan;
+  startMs: number;
+}
+
+/** Own places remembered: what sounds, what comes, and the presses in between. */
+const MAX_OWN_PLACES = 8;
 /** Slots behind the newest one that are remembered: the queue of five, the one that plays, and some to look back on. */
 const KEPT_SLOTS = 16;
 /** Own tracks tried for a hole. */
@@ -55,6 +64,8 @@ const OWN_ATTEMPTS = 3;
 export class Programme {
   readonly #components: ProgrammeComponents;
   readonly #slots = new Map<number, ProgrammeSlot>();
+  /** Own music that the player was given last, the newest at the end: the older one sounds on for a while. */
+  #own: OwnPlace[] = [];
   #filler: TrackPlan | null = null;
 
   constructor(components: ProgrammeComponents) {
@@ -103,6 +114,11 @@ export class Programme {
     if (entry?.track == null || !isPlanOf(entry, plan) || entry.plan !== null) return;
     entry.plan = plan;
     await this.#handOver(entry);
+  }
+
+  /** Own music that the player was given for a slot, by what it says that sounds; null for anything else. */
+  ownBy(slot: number, hash: string): OwnPlace | null {
+    return this.#own.find((own) => own.slot === slot && own.plan.track.trackHash === hash) ?? null;
   }
 
   /** The slot of this station time; undefined where there is none. */
@@ -256,8 +272,13 @@ export class Programme {
     return Math.max(startMs, Math.ceil(this.#components.stationNowMs()) + SWITCH_LEAD_MS);
   }
 
-  #play(entry: ProgrammeSlot, { track }: TrackPlan, startMs: number): void {
+  #play(entry: ProgrammeSlot, plan: TrackPlan, startMs: number): void {
     const { slot } = entry;
+    const { track } = plan;
+    if (entry.stead !== null || entry.track === null) {
+      const others = this.#own.filter((own) => own.slot !== slot || own.plan.track.trackHash !== track.trackHash);
+      this.#own = [...others, { slot, plan, startMs }].slice(-MAX_OWN_PLACES);
+    }
     const durationMs = entry.startMs + entry.durationMs - startMs;
     const reason = entry.stead === null ? null : 'moderation';
     try {

@@ -140,10 +140,11 @@ function nowStatus(
   const stead = now.track === null ? null : (place?.stead ?? null);
   const isFlock = playing?.slot === now.slot && playing.actual !== null && playing.actual === now.track?.track_hash;
   const isOwn = playing?.slot === now.slot && playing.actual !== null && !isFlock;
-  const shownPlan = stead === null ? (place?.plan ?? null) : stead.plan;
+  const sounding = isOwn ? node.ownSounding(now.slot) : null;
+  const shownPlan = sounding?.plan ?? (stead === null ? (place?.plan ?? null) : stead.plan);
   const isElse = isOwn || (stead !== null && !isFlock);
   const endMs = now.startMs + now.durationMs;
-  const startMs = isElse ? (stead?.startMs ?? place?.fromMs ?? now.startMs) : now.startMs;
+  const startMs = isElse ? (sounding?.startMs ?? stead?.startMs ?? place?.fromMs ?? now.startMs) : now.startMs;
   return {
     slot: now.slot,
     track: isElse ? ownTrack(shownPlan) : now.track === null ? null : describe(node, now.slot, now.track),

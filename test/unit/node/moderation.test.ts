@@ -136,6 +136,10 @@ describe('a listener', () => {
     box.listener.skip(null);
     await box.settled();
     expect(word(0)).toMatchObject({ name: 'b', reason: 'moderation', startMs: box.nowMs + SWITCH_LEAD_MS });
+    // The one before sounds on until then.
+    expect(box.programme.ownBy(0, 'sha256:a')).toMatchObject({ startMs: 2_000 + SWITCH_LEAD_MS });
+    expect(box.programme.ownBy(0, 'sha256:b')).toMatchObject({ startMs: box.nowMs + SWITCH_LEAD_MS });
+    expect(box.programme.ownBy(0, 'sha256:x0')).toBeNull();
   });
 
   it('does not skip what is over, or about to be', async () => {
