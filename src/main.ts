@@ -42,6 +42,7 @@ import { createLogger, type LineLogger } from './node/logger.ts';
 import { chooseSources, type MusicSources } from './node/music-sources.ts';
 import { MusicWatch } from './node/music-watch.ts';
 import { StarlingNode } from './node/node.ts';
+import { confirmAtTheMachine, PAIR_SIGNAL, RUN_FILE } from './node/pair-command.ts';
 import type { BlocksPort, ReadManifest } from './node/ports.ts';
 import { showProgress } from './node/progress.ts';
 import { projectRoot } from './node/project-root.ts';
@@ -59,7 +60,6 @@ import { createHost, createMounts, createWifi, musicFolder, type Wifi } from './
 import { createWeb, PortInUseError, type Web } from './web/index.ts';
 import type { StatusSnapshot } from './web/snapshot.ts';
 
-const RUN_FILE = 'run.json';
 /** Read by systemd/starling-country.service. */
 const COUNTRY_FILE = 'country';
 const EXIT_FAILED = 1;
@@ -92,8 +92,23 @@ interface House {
   node: StarlingNode | null;
 }
 
+/** `npm start -- pair`: a word to the radio that runs, instead of another radio. */
+function pair(words: readonly string[]): void {
+  const loaded = loadSettings([...words], process.env);
+  if (loaded.kind !== 'run') {
+    process.stderr.write(loaded.text);
+    process.exitCode = EXIT_WRONG_SETTINGS;
+    return;
+  }
+  const { ok, text } = confirmAtTheMachine(loaded.settings.dataDir, (pid, signal) => process.kill(pid, signal));
+  (ok ? process.stdout : process.stderr).write(`${text}\n`);
+  if (!ok) process.exitCode = EXIT_FAILED;
+}
+
 async function main(): Promise<void> {
-  const load = () => loadSettings(process.argv.slice(2), process.env);
+  const words = process.argv.slice(2);
+  if (words[0] === 'pair') return pair(words.slice(1));
+  const load = () => loadSettings(words, process.env);
   let loaded = load();
   if (loaded.kind === 'refused') {
     process.stderr.write(loaded.text);
@@ -482,6 +497,7 @@ async function startWeb(house: House, shown: Shown, closing: Closing): Promise<{
     counters = () => web.counters();
     await web.start();
     closing.add(() => web.stop());
+    closing.add(onPairSignal(web, log));
     shown.web = web;
     webPort = web.address()?.port ?? port;
     return { port: webPort };
@@ -493,6 +509,17 @@ async function startWeb(house: House, shown: Shown, closing: Closing): Promise<{
     log.warn(`${error.message}; taking another port`);
     return await serve(0);
   }
+}
+
+/** A person at the machine says yes to a phone. @returns the way to stop listening */
+function onPairSignal(web: Web, log: LineLogger): () => void {
+  const confirm = () => {
+    const answer = web.confirmPairing();
+    if (answer.ok) log.info('a phone is paired', { name: answer.value.name });
+    else log.warn(`No phone is paired: ${answer.text}`);
+  };
+  process.on(PAIR_SIGNAL, confirm);
+  return () => process.off(PAIR_SIGNAL, confirm);
 }
 
 function drawAnswer(node: StarlingNode, slot: number): DrawView | null {

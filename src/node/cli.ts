@@ -237,6 +237,7 @@ export function helpText(): string {
 programme out of everybody's music, and play it at the same sample.
 
 Usage: npm start -- [OPTIONS]
+       npm start -- pair [--data DIR]     let in the phone that asks on the page of the radio that runs
 
 Options
 ${options.join('\n')}

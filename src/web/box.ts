@@ -154,7 +154,7 @@ export interface WifiPort {
 
 /** A person at the box itself: pairing is confirmed by a hand on a button. */
 export interface PresencePort {
-  /** False where there is no button: pairing is then confirmed on the command line (`npm start -- pair`) or by SIGUSR1. */
+  /** False where there is no button: pairing is then confirmed on the command line: `npm start -- pair`. */
   readonly hasButton: boolean;
   /** The button was held: whoever asked within the last minute is paired. Returns the way out. */
   onHold(handler: () => void): () => void;
