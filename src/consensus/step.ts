@@ -33,7 +33,7 @@ import { restore } from './restore.ts';
 import { seedsFor } from './seeds.ts';
 import { cleanCopy, holdEarly, takeProposal, withOwnWord } from './settle.ts';
 import { signBody } from './signed.ts';
-import type { ConsensusState, PeerStatus, Settling, Turn } from './state.ts';
+import type { Chain, ConsensusState, PeerStatus, Settling, Turn } from './state.ts';
 import { count, endOf, epochAt, headOf, rulesNow } from './state.ts';
 import {
   answer,
@@ -133,12 +133,18 @@ function start(turn: Turn, restored: Parameters<typeof restore>[1], random: Uint
   state.random = random;
   turn.effects.push({ type: 'indicate', indication: { kind: 'phase', phase: state.phase } });
   const chain = restore(state, restored);
-  // A log that does not cover now is of no use: the flock has the rest of it, or there is no flock.
-  const covers =
-    chain !== null && turn.nowMs < endOf(headOf(chain)) && turn.nowMs >= chain.links[0]!.record.start_ms - 60_000;
-  if (covers) resume(turn, chain);
+  if (chain !== null && covers(chain, turn.nowMs)) resume(turn, chain);
   else
     for (const key of Object.keys(restored)) if (isOfLog(key)) turn.effects.push({ type: 'persist', key, value: null });
+}
+
+/**
+ * A log that does not cover now is of no use: the flock has the rest of it, or there is no flock. Nor is one that ends
+ * within a Delta: it would have to be written on before any neighbour could be heard.
+ */
+function covers(chain: Chain, nowMs: number): boolean {
+  const head = headOf(chain);
+  return nowMs < endOf(head) - head.log.rules.delta_ms && nowMs >= chain.links[0]!.record.start_ms - 60_000;
 }
 
 const isOfLog = (key: string): boolean => key === 'bootstrap' || key === 'base' || key.startsWith('record:');

@@ -324,6 +324,8 @@ export class VirtualFlock {
     const node = this.nodes[index]!;
     node.online = false;
     node.life++;
+    // The player has no power either.
+    node.scheduled.clear();
     this.#release(node);
     this.#rewire();
   }

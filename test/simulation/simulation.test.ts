@@ -90,6 +90,11 @@ describe('seeds of the past', () => {
     expectSound({ nodes: 10, slots: 36, seed: 21, churn: 0.1, stall, partitions });
   });
 
+  it('woken within a Delta of its end', () => {
+    const adversaries = [{ kind: 'clock-lies' as const, count: 3 }];
+    expectSound({ nodes: 12, slots: 16, seed: 25, loss: 0.02, skewMs: 300, churn: 0.02, adversaries });
+  });
+
   it('framed with a signature that the run itself took for good', () => {
     const adversaries = [{ kind: 'framing' as const, count: 3 }];
     expectSound({ nodes: 12, slots: 12, seed: 21, loss: 0.02, skewMs: 300, churn: 0.02, adversaries });
