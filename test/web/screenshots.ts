@@ -46,7 +46,9 @@ const SETUP_SHOTS: Shot[] = [
 ];
 
 async function openReason(page: Page): Promise<void> {
-  const row = page.locator('#queue li:has(.badge[data-state="settled"])').last();
+  // By its slot: the list moves on while the picture is taken.
+  const slot = await page.locator('#queue li:has(.badge[data-state="settled"])').last().getAttribute('data-key');
+  const row = page.locator(`#queue li[data-key="${slot}"]`);
   await row.locator('summary').click();
   await row.locator('.why-body p').first().waitFor();
   await row.evaluate((element) => scrollTo(0, element.getBoundingClientRect().top + scrollY - 16));
