@@ -9,7 +9,14 @@ import {
 } from './gestures.ts';
 import { type HardwareFiles, readHardwareFiles } from './hardware-files.ts';
 import { choosePattern, type Doing, type PatternName } from './light.ts';
-import { ACKNOWLEDGE_MS, LIGHT_REFRESH_MS, MAX_EDGES_PER_SECOND, REOPEN_FIRST_MS, REOPEN_LAST_MS } from './limits.ts';
+import {
+  ACKNOWLEDGE_MS,
+  LIGHT_REFRESH_MS,
+  MAX_EDGES_PER_SECOND,
+  REOPEN_FIRST_MS,
+  REOPEN_LAST_MS,
+  REPORT_LAG_MS,
+} from './limits.ts';
 import { resolveWiring } from './pins.ts';
 import type { ControlsLogger, Edge, GpioLines, GpioPort, Wiring } from './ports.ts';
 
@@ -271,10 +278,12 @@ class BoxControls implements Controls {
     const dueMs = wakeAtMs(this.#gestures);
     if (dueMs === null) return;
     // Rounded up: a timer may be early by a part of a millisecond, and would be set again for nothing.
-    const waitMs = Math.max(0, Math.ceil(dueMs - this.#init.nowMs()));
+    const waitMs = Math.max(0, Math.ceil(dueMs + REPORT_LAG_MS - this.#init.nowMs()));
     this.#gestureTimer = setTimeout(() => {
       // Edges that wait in the pipe come first: after a stall of this process a short press would look like a long one.
-      this.#gestureTimer = setImmediate(() => this.#dispatch({ kind: 'time', atMs: this.#init.nowMs() }));
+      this.#gestureTimer = setImmediate(() =>
+        this.#dispatch({ kind: 'time', atMs: this.#init.nowMs() - REPORT_LAG_MS }),
+      );
     }, waitMs);
     this.#gestureTimer.unref();
   }

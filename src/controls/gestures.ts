@@ -135,7 +135,8 @@ function nextDue(state: Omit<Draft, 'wishes'>): Due | null {
 }
 
 function pressDues(press: Press, contacts: Draft['contacts']): Due[] {
-  if (press.upAtMs !== null) return [{ atMs: press.upAtMs + APART_MS, apply: finish }];
+  // The other button may have gone down at the last moment, and is believed only after it rested.
+  if (press.upAtMs !== null) return [{ atMs: press.upAtMs + APART_MS + DEBOUNCE_MS, apply: finish }];
   if (press.spent) return [];
   // A wire that just went up may be a bounce: nothing is promised until that is known.
   const firm = (button: ButtonName) => contacts[button].raw && contacts[button].down;

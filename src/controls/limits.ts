@@ -6,10 +6,16 @@ export const DEBOUNCE_MS = 30;
 /** Filter in the kernel, where gpiomon has one: keeps a bad contact from flooding the pipe, and leaves the judging to us. */
 export const KERNEL_DEBOUNCE_MS = 3;
 /**
- * Both buttons "at once" are never two wishes: a press counts when the other button has kept still this long after it.
- * Two thumbs land within some 50 ms of each other; a person does not feel 150 ms between a release and what follows.
+ * What the kernel stamped now is known here this much later at the latest: a busy machine lets gpiomon and this process wait
+ * for a core. Time is told to the gestures with this delay, so that the end of a bounce comes before the judgement of it.
  */
-export const APART_MS = 150;
+export const REPORT_LAG_MS = 100;
+/**
+ * Both buttons "at once" are never two wishes: a press counts when the other button has kept still this long after it.
+ * Two thumbs land within some 50 ms of each other; with the rest of the contact and the lag of the reports a skip
+ * follows a release by 230 ms, which nobody minds.
+ */
+export const APART_MS = 100;
 /** Up to here a press is short. Slow hands press for a second; from here to `PAIR_HOLD_MS` somebody changed their mind. */
 export const SHORT_PRESS_MS = 2_000;
 /** Long enough that no skip becomes it, short enough to stand there for. */

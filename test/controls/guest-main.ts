@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createControls } from '../../src/controls/controls.ts';
 import { createGpiod } from '../../src/controls/gpiod.ts';
 import type { Doing } from '../../src/controls/light.ts';
-import { DEBOUNCE_MS, KERNEL_DEBOUNCE_MS } from '../../src/controls/limits.ts';
+import { DEBOUNCE_MS, KERNEL_DEBOUNCE_MS, REPORT_LAG_MS } from '../../src/controls/limits.ts';
 import type { Edge, GpioPort } from '../../src/controls/ports.ts';
 import { type Bench, CASES, type Case, runCase } from './contract.ts';
 
@@ -16,6 +16,8 @@ const LIGHT = 7;
 const CHIP = '9030000.pl061';
 /** A child that takes the lines and is then killed. */
 const HOLD = 'hold';
+/** The emulated machine shares two cores with whatever else runs here. */
+const MAX_BOUNCE_TURNS = 6;
 
 const out = (line: string) => process.stdout.write(`${line}\n`);
 
@@ -120,20 +122,30 @@ function pressesIn(edges: readonly Edge[]): number {
   return closed.length;
 }
 
-/** A thousand bounces, again while the host stalled in one of them; never more wishes than presses. */
-async function bounce(host: Host, line: number, seen: { wishes: string[]; edges: Edge[] }): Promise<void> {
-  for (let turn = 1; turn <= 3; turn++) {
+interface Seen {
+  wishes: string[];
+  edges: Edge[];
+  /** How late the latest report of an edge came. */
+  lateMs: number;
+}
+
+/** A thousand bounces. Anew while this machine was so busy that reports came later than the room waits for them. */
+async function bounce(host: Host, line: number, seen: Seen): Promise<void> {
+  for (let turn = 1; turn <= MAX_BOUNCE_TURNS; turn++) {
+    Object.assign(seen, { lateMs: 0 });
     seen.edges.length = 0;
     seen.wishes.length = 0;
     const longestMs = await host.ask(`bounce ${line} 1000`);
     await sleep(1_000);
     const presses = pressesIn(seen.edges);
-    const figures = `${seen.edges.length} edges, closed for ${longestMs} ms at most, ${presses} true presses`;
-    out(`#note 1000 bounces of line ${line}: ${figures}, ${seen.wishes.length} wishes`);
-    if (seen.wishes.length > presses) throw new Error(`${seen.wishes.length} wishes of ${presses} presses`);
-    if (presses === 0) break;
+    const made = seen.wishes.splice(0).length;
+    const figures = `${seen.edges.length} edges, at most ${Math.round(seen.lateMs)} ms late, closed for ${longestMs} ms at most`;
+    out(`#note 1000 bounces of line ${line}: ${figures}, ${presses} true presses, ${made} wishes`);
+    if (seen.lateMs > REPORT_LAG_MS) continue;
+    if (made > presses) throw new Error(`${made} wishes of ${presses} presses`);
+    return;
   }
-  seen.wishes.length = 0;
+  throw new Error('this machine is too busy to tell');
 }
 
 /** Beyond the contract: the whole room, and a death. */
@@ -169,11 +181,12 @@ const roomCases = (host: Host, toolDir: string): Case[] => [
     name: 'the room: 1,000 random bounces of each button, and no wish',
     run: async (bench) => {
       for (const button of ['skip', 'never'] as const) await bench.contact(button, false);
-      const edges: Edge[] = [];
+      const seen: Seen = { wishes: [], edges: [], lateMs: 0 };
       const watched: GpioPort = {
         open: (wiring, listener) => {
           const onEdge = (edge: Edge) => {
-            edges.push(edge);
+            seen.edges.push(edge);
+            seen.lateMs = Math.max(seen.lateMs, Number(process.hrtime.bigint()) / 1e6 - edge.atMs);
             listener.onEdge(edge);
           };
           return bench.port.open(wiring, {
@@ -184,8 +197,9 @@ const roomCases = (host: Host, toolDir: string): Case[] => [
         },
       };
       const { controls, wishes } = room({ ...bench, port: watched });
+      seen.wishes = wishes;
       await controls.start();
-      for (const line of [SKIP, NEVER]) await bounce(host, line, { wishes, edges });
+      for (const line of [SKIP, NEVER]) await bounce(host, line, seen);
       expectSame(controls.presence.hasButton, true);
       await bench.contact('skip', true);
       await sleep(200);

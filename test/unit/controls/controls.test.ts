@@ -6,6 +6,7 @@ import { type ControlsComponents, createControls, type Outcome } from '../../../
 import { GpioError } from '../../../src/controls/errors.ts';
 import { FakeGpio } from '../../../src/controls/fake-gpio.ts';
 import type { Doing } from '../../../src/controls/light.ts';
+import { DEBOUNCE_MS, REPORT_LAG_MS } from '../../../src/controls/limits.ts';
 import type { PresencePort } from '../../../src/web/box.ts';
 import { ROOT } from '../house/files.ts';
 
@@ -131,7 +132,7 @@ describe('the controls', () => {
     await tap('skip');
     expect(holds).toBe(0);
     gpio.contact('skip', true);
-    await vi.advanceTimersByTimeAsync(3_100);
+    await vi.advanceTimersByTimeAsync(3_200);
     expect(holds).toBe(1);
     gpio.contact('skip', false);
     await vi.advanceTimersByTimeAsync(500);
@@ -149,14 +150,14 @@ describe('the controls', () => {
     gpio.contact('never', true);
     await vi.advanceTimersByTimeAsync(9_000);
     expect(gpio.playing).toEqual(steps('in_the_flock'));
-    await vi.advanceTimersByTimeAsync(1_100);
+    await vi.advanceTimersByTimeAsync(1_200);
     expect(gpio.playing).toEqual(steps('armed_wifi'));
     expect(controls.pattern()).toBe('armed_wifi');
     await vi.advanceTimersByTimeAsync(10_000);
     expect(gpio.playing).toEqual(steps('armed_all'));
     expect(done).toEqual([]);
     gpio.contact('never', false);
-    await vi.advanceTimersByTimeAsync(100);
+    await vi.advanceTimersByTimeAsync(200);
     expect(done).toEqual(['reset all']);
     expect(gpio.playing).toEqual(steps('pressed'));
     await vi.advanceTimersByTimeAsync(1_000);
@@ -190,6 +191,18 @@ describe('the controls', () => {
     expect(gpio.playing).toEqual(steps('pressed'));
     await vi.advanceTimersByTimeAsync(700);
     expect(gpio.playing).toEqual(steps('in_the_flock'));
+    await controls.stop();
+  });
+
+  it('judge no bounce before its end could be known, however late the pipe tells it', async () => {
+    const { controls, gpio, done } = box();
+    await controls.start();
+    const closedMs = Date.now();
+    gpio.contact('skip', true, closedMs);
+    await vi.advanceTimersByTimeAsync(DEBOUNCE_MS + REPORT_LAG_MS - 2);
+    gpio.contact('skip', false, closedMs + DEBOUNCE_MS - 5);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(done).toEqual([]);
     await controls.stop();
   });
 
