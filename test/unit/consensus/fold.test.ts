@@ -10,7 +10,7 @@ import { hashText, hashValue } from '../../../src/consensus/hash.ts';
 import { createMemo, type Link } from '../../../src/consensus/link.ts';
 import { bootstrapLinks, deriveLink, packLog } from '../../../src/consensus/log.ts';
 import type { Op, Proposal, Signed } from '../../../src/consensus/messages.ts';
-import { admissionId } from '../../../src/consensus/ops.ts';
+import { admissionId, MAX_ADMISSIONS, MAX_SUBJECTS } from '../../../src/consensus/ops.ts';
 import { DEFAULT_RULES, rulesJson } from '../../../src/consensus/rules.ts';
 import { simulatedCrypto, simulatedNodeId } from '../../simulation/crypto.ts';
 import { makeStation, type Station, TRACK_MS, trackHash } from './station.ts';
@@ -120,7 +120,9 @@ class Folding {
     const tracks = log.history.map(({ track }) => track.track_hash);
     expect(new Set(tracks).size).toBe(tracks.length);
     expect(log.roster.entries.size).toBeLessThanOrEqual(MEMBERS + STRANGERS);
-    expect(log.subjects.size).toBeLessThanOrEqual(4);
+    const motions = [...log.subjects.values()];
+    expect(motions.filter(({ rules }) => rules !== null).length).toBeLessThanOrEqual(MAX_SUBJECTS);
+    expect(motions.filter(({ rules }) => rules === null).length).toBeLessThanOrEqual(MAX_ADMISSIONS);
     for (const [id, entry] of log.roster.entries) {
       expect(entry.node_id).toBe(id);
       const excluded = (log.exclusions.get(id)?.until ?? -1) >= link.record.slot + 2;
