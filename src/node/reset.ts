@@ -7,7 +7,7 @@ const ORDER_FILE = 'reset.json';
 const KEPT_THINGS = [
   /^(identity|settings|phones|listener|listen-port|run|wifi)\.json(\..*)?$/,
   /^(journal|library|network)\.db(-wal|-shm|\..*)?$/,
-  /^blocks$/,
+  /^(blocks|country)$/,
 ];
 
 /**
