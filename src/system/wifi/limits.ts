@@ -46,7 +46,9 @@ export const RECONNECT_MS = 10_000;
 export const MAX_MESSAGE_BYTES = 1 << 20;
 /** Calls that wait for their answers. */
 export const MAX_CALLS = 128;
-/** NetworkManager answers at once; what takes longer is told by signals. */
-export const CALL_MS = 10_000;
+/** What D-Bus libraries wait for an answer by custom. NetworkManager answers at once, but on a machine that has no hands free. */
+export const CALL_MS = 25_000;
+/** Reads that NetworkManager may fail to answer in a row before it counts as gone: slow is not gone. */
+export const MAX_SLOW_READS = 3;
 /** Containers within containers, see the D-Bus specification (64 in all). */
 export const MAX_DEPTH = 64;

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { BUS, type Bus, type BusSignal, connectBus, SYSTEM_BUS } from './dbus/bus.ts';
+import { BUS, type Bus, type BusSignal, BusTimeoutError, connectBus, SYSTEM_BUS } from './dbus/bus.ts';
 import { variant } from './dbus/codec.ts';
-import { MAX_KNOWN_TRIES, MAX_SAVED, RECONNECT_MS, REFRESH_MS, SETTLE_MS } from './limits.ts';
+import { MAX_KNOWN_TRIES, MAX_SAVED, MAX_SLOW_READS, RECONNECT_MS, REFRESH_MS, SETTLE_MS } from './limits.ts';
 import {
   DEVICE_ACTIVATED,
   DEVICE_DISCONNECTED,
@@ -97,6 +97,7 @@ class NmRadio implements RadioPort {
   #timers: { refresh: NodeJS.Timeout; reconnect: NodeJS.Timeout | null; settle: NodeJS.Timeout | null } | null = null;
   #reading: Promise<void> | null = null;
   #readAgain = false;
+  #slowReads = 0;
 
   constructor(components: { log: WifiLogger }, init: NmInit) {
     this.#components = components;
@@ -117,8 +118,10 @@ class NmRadio implements RadioPort {
     clearTimeout(this.#timers?.reconnect ?? undefined);
     clearTimeout(this.#timers?.settle ?? undefined);
     this.#timers = null;
-    this.#bus?.close();
+    const bus = this.#bus;
     this.#bus = null;
+    bus?.close();
+    this.#swept = false;
     await this.#reading;
   }
 
@@ -255,11 +258,14 @@ class NmRadio implements RadioPort {
       const snapshot = snapshotOf(objects as ManagedObjects, this.#init.interfaceName ?? null);
       await this.#readProfiles(bus, snapshot);
       this.#snapshot = snapshot;
+      this.#slowReads = 0;
       await this.#sweep(bus);
       if (snapshot.radio === null) this.#tell(new NoRadioError().message);
       else this.#told = null;
       this.#changed();
     } catch (error) {
+      this.#slowReads += 1;
+      if (error instanceof BusTimeoutError && this.#slowReads < MAX_SLOW_READS) return;
       if (this.#running) this.#lose((error as Error).message);
     }
   }

@@ -260,6 +260,8 @@ class Provisioning implements Wifi {
   // --- Effects: one after the other, but that an attempt is given up at once
 
   #enqueue(effect: WifiEffect): Promise<void> {
+    // Stopped: the next start looks at the world anew.
+    if (this.#timer === null) return Promise.resolve();
     if (effect.do === 'stopTrying') {
       if (this.#attempt?.id === effect.id) this.#attempt.stop.abort();
       return Promise.resolve();
@@ -304,8 +306,8 @@ class Provisioning implements Wifi {
     switch (effect.do) {
       case 'scan': {
         const heard = await this.#radio.scan();
-        // Somebody else's hotspot on this radio: it hears nothing, and what was heard before still helps.
-        const networks = this.#radio.view()?.networks === null ? this.#state.networks : heard;
+        // As an access point, or gone, it hears nothing; what was heard before still helps.
+        const networks = (this.#radio.view()?.networks ?? null) === null ? this.#state.networks : heard;
         return void this.#dispatch({ type: 'scanned', nowMs: now(), networks });
       }
       case 'openHotspot':
