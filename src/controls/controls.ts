@@ -11,6 +11,7 @@ import { type HardwareFiles, readHardwareFiles } from './hardware-files.ts';
 import { choosePattern, type Doing, type PatternName } from './light.ts';
 import {
   ACKNOWLEDGE_MS,
+  LIGHT_LOOK_MS,
   LIGHT_REFRESH_MS,
   MAX_EDGES_PER_SECOND,
   REOPEN_FIRST_MS,
@@ -88,6 +89,7 @@ class BoxControls implements Controls {
   #reopenMs = REOPEN_FIRST_MS;
   #openedMs = 0;
   #lightTimer: NodeJS.Timeout | null = null;
+  #lightDueMs = 0;
   #shown: PatternName | null = null;
   /** Shown instead of what the box is doing: an answer to a hand. */
   #overlay: { pattern: PatternName; untilMs: number | null } | null = null;
@@ -124,7 +126,7 @@ class BoxControls implements Controls {
       this.#wiring = null;
     }
     if (this.#wiring === null) return;
-    this.#stopListening = this.#components.onChange(() => this.#planLight());
+    this.#stopListening = this.#components.onChange(() => this.#planLight(LIGHT_REFRESH_MS));
     await this.#inTurn(() => this.#open());
   }
 
@@ -132,9 +134,8 @@ class BoxControls implements Controls {
     this.#running = false;
     this.#stopListening?.();
     this.#stopListening = null;
-    for (const timer of [this.#reopenTimer, this.#lightTimer]) if (timer !== null) clearTimeout(timer);
+    if (this.#reopenTimer !== null) clearTimeout(this.#reopenTimer);
     this.#reopenTimer = null;
-    this.#lightTimer = null;
     // What is being opened now notices by itself that it is not wanted any more.
     await this.#close();
     await this.#changing;
@@ -196,7 +197,9 @@ class BoxControls implements Controls {
   /** Wrong pins stay wrong, and a machine without pins grows none; lines that others hold may come free. */
   #openFailed(error: Error): void {
     const isForGood = error instanceof GpioError && ['absent', 'tools', 'pins'].includes(error.reason);
-    const isExpected = error instanceof GpioError && error.reason === 'absent' && this.#init.setting === 'auto';
+    // On a PC nobody asked for pins.
+    const isExpected =
+      this.#init.setting === 'auto' && error instanceof GpioError && ['absent', 'tools'].includes(error.reason);
     const line = `No buttons and no light: ${error.message}`;
     if (isExpected) this.#components.log.info(line);
     else this.#components.log.warn(line);
@@ -205,6 +208,8 @@ class BoxControls implements Controls {
 
   /** Deaf and dumb at once, whenever the lines are really given back. */
   #close(): Promise<void> {
+    if (this.#lightTimer !== null) clearTimeout(this.#lightTimer);
+    this.#lightTimer = null;
     const lines = this.#lines;
     this.#lines = null;
     this.#gestures = null;
@@ -365,9 +370,15 @@ class BoxControls implements Controls {
     this.#showLight();
   }
 
-  /** Many changes, one look. */
-  #planLight(waitMs = LIGHT_REFRESH_MS): void {
-    if (!this.#running || this.#lines === null || this.#lightTimer !== null) return;
+  /** Many changes, one look; the earliest that was asked for. */
+  #planLight(waitMs: number): void {
+    if (!this.#running || this.#lines === null || this.#wiring?.light == null) return;
+    const dueMs = this.#init.nowMs() + waitMs;
+    if (this.#lightTimer !== null) {
+      if (this.#lightDueMs <= dueMs) return;
+      clearTimeout(this.#lightTimer);
+    }
+    this.#lightDueMs = dueMs;
     this.#lightTimer = setTimeout(() => {
       this.#lightTimer = null;
       this.#showLight();
@@ -384,9 +395,8 @@ class BoxControls implements Controls {
       this.#lines.play(this.#hardware.patterns[pattern].steps);
     }
     const untilMs = this.#overlay?.untilMs ?? null;
-    if (untilMs === null || this.#currentOverlay() === null) return;
-    if (this.#lightTimer !== null) clearTimeout(this.#lightTimer);
-    this.#lightTimer = null;
-    this.#planLight(Math.ceil(untilMs - this.#init.nowMs()));
+    this.#planLight(LIGHT_LOOK_MS);
+    if (untilMs !== null && this.#currentOverlay() !== null)
+      this.#planLight(Math.max(0, Math.ceil(untilMs - this.#init.nowMs())));
   }
 }

@@ -1,4 +1,5 @@
 /** The pins of a Linux machine through libgpiod's own programs: no native code, no sysfs, any Node. */
+import { readdir } from 'node:fs/promises';
 import { GpioError } from './errors.ts';
 import { type Bias, type Chip, chipsOf, type Dialect, dialectOf, levelsOf } from './gpiod-dialect.ts';
 import { MAX_EDGE_AGE_MS, SETTLE_UNANNOUNCED_MS, TOOL_TIMEOUT_MS } from './limits.ts';
@@ -26,6 +27,7 @@ interface Button extends Line {
 }
 
 async function openLines(toolDir: string | null, wiring: Wiring, listener: GpioListener): Promise<GpioLines> {
+  if (toolDir === null && !(await hasChips())) throw new GpioError('absent', 'This machine has no GPIO.');
   const dialect = dialectOf(await runTool(toolDir, 'gpiodetect', ['--version']));
   if (dialect === null) throw new GpioError('tools', 'This version of libgpiod is not known: 1.6 or 2 is needed.');
   const chip = chooseChip(chipsOf(await runTool(toolDir, 'gpiodetect', [])), wiring.chips);
@@ -49,6 +51,12 @@ async function openLines(toolDir: string | null, wiring: Wiring, listener: GpioL
     await Promise.all([held.release(), light?.release()]);
     throw error;
   }
+}
+
+/** Where there are none, nobody has to install anything. */
+async function hasChips(): Promise<boolean> {
+  const devices = await readdir('/dev').catch(() => []);
+  return devices.some((name) => /^gpiochip\d/.test(name));
 }
 
 function chooseChip(chips: readonly Chip[], labels: readonly string[]): Chip {

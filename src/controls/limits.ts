@@ -32,6 +32,8 @@ export const STUCK_MS = 60_000;
 export const ACKNOWLEDGE_MS = 700;
 /** The light asks at most this often what the box is doing, however often that changes; eyes need no more. */
 export const LIGHT_REFRESH_MS = 250;
+/** Not everything that the light tells is announced (a phone that asks, a sound card that fails): so it also looks by itself. */
+export const LIGHT_LOOK_MS = 2_000;
 /** A light shorter than this is not seen, and a Pi's scheduler does not keep it. */
 export const MIN_STEP_MS = 80;
 /** A pattern that is longer is not recognised as one. */

@@ -168,17 +168,31 @@ describe('the controls', () => {
   it('follow what the box is doing, and leave the light alone while nothing changes', async () => {
     const { controls, gpio, doing, change } = box();
     await controls.start();
-    const looks = vi.spyOn(gpio, 'contact');
     expect(gpio.playing).toEqual(steps('in_the_flock'));
-    expect(vi.getTimerCount()).toBe(0);
+    const asked = gpio.playing;
     doing.peers = 0;
     for (let index = 0; index < 50; index++) change();
     expect(vi.getTimerCount()).toBe(1);
     await vi.advanceTimersByTimeAsync(300);
     expect(gpio.playing).toEqual(steps('alone'));
     expect(controls.pattern()).toBe('alone');
-    expect(vi.getTimerCount()).toBe(0);
-    expect(looks).not.toHaveBeenCalled();
+    const before = gpio.playing;
+    await vi.advanceTimersByTimeAsync(60_000);
+    // The very same list: the line was told nothing.
+    expect(gpio.playing).toBe(before);
+    expect(before).not.toBe(asked);
+    await controls.stop();
+  });
+
+  it('see within two seconds what nobody announces', async () => {
+    const { controls, gpio, doing } = box();
+    await controls.start();
+    doing.pairing = true;
+    await vi.advanceTimersByTimeAsync(2_100);
+    expect(gpio.playing).toEqual(steps('pairing'));
+    doing.pairing = false;
+    await vi.advanceTimersByTimeAsync(2_100);
+    expect(gpio.playing).toEqual(steps('in_the_flock'));
     await controls.stop();
   });
 
@@ -227,7 +241,7 @@ describe('the controls without pins', () => {
       new GpioError('absent', 'This machine has no GPIO.'),
       /^info No buttons and no light: This machine has no GPIO\./,
     ],
-    ['no tools', new GpioError('tools', "gpiodetect is not there: install Debian's package gpiod."), /^warn .*gpiod/],
+    ['no tools', new GpioError('tools', "gpiodetect is not there: install Debian's package gpiod."), /^info .*gpiod/],
     ['wrong pins', new GpioError('pins', 'There is no line 77.'), /^warn .*no line 77/],
   ])('say so in one line and do nothing more: %s', async (_, failure, line) => {
     const { controls, gpio, logged } = box();
