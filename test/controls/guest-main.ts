@@ -129,7 +129,10 @@ interface Seen {
   lateMs: number;
 }
 
-/** A thousand bounces. Anew while this machine was so busy that reports came later than the room waits for them. */
+/**
+ * A thousand bounces, and no wish without a press in the kernel's eyes. Where there is one, it counts only if the reports came
+ * within the time that the room waits for them; else this machine was too busy, and the bounces are made anew.
+ */
 async function bounce(host: Host, line: number, seen: Seen): Promise<void> {
   for (let turn = 1; turn <= MAX_BOUNCE_TURNS; turn++) {
     Object.assign(seen, { lateMs: 0 });
@@ -141,11 +144,10 @@ async function bounce(host: Host, line: number, seen: Seen): Promise<void> {
     const made = seen.wishes.splice(0).length;
     const figures = `${seen.edges.length} edges, at most ${Math.round(seen.lateMs)} ms late, closed for ${longestMs} ms at most`;
     out(`#note 1000 bounces of line ${line}: ${figures}, ${presses} true presses, ${made} wishes`);
-    if (seen.lateMs > REPORT_LAG_MS) continue;
-    if (made > presses) throw new Error(`${made} wishes of ${presses} presses`);
-    return;
+    if (made <= presses) return;
+    if (seen.lateMs <= REPORT_LAG_MS) throw new Error(`${made} wishes of ${presses} presses`);
   }
-  throw new Error('this machine is too busy to tell');
+  throw new Error(`false presses ${MAX_BOUNCE_TURNS} times, though the reports were late each time`);
 }
 
 /** Beyond the contract: the whole room, and a death. */
