@@ -12,8 +12,10 @@ import { Carrier } from './carrier.ts';
 const KINDS = ['malformed', 'oversized', 'foreign', 'unsigned', 'replayed', 'questions'] as const;
 type Kind = (typeof KINDS)[number];
 
-/** Messages a second of each kind: many times what an honest node sends. */
-const RATE_PER_SECOND = 20;
+/** Messages a second of each kind to everybody: several times what an honest node sends. */
+const RATE_PER_SECOND = 5;
+/** Questions a second: more than any peer is answered. */
+const QUESTIONS_PER_SECOND = 20;
 /** Honest messages kept to be sent again. */
 const KEPT = 4_096;
 /** Gossip itself drops what it has seen for two minutes: only then the table of replays is asked. */
@@ -47,7 +49,8 @@ export class Flood {
   async start(): Promise<void> {
     for (const kind of KINDS) {
       const carrier = await Carrier.to(this.#station, this.#targets);
-      setInterval(() => void this.#send(kind, carrier).catch(() => {}), 1_000 / RATE_PER_SECOND);
+      const rate = kind === 'questions' ? QUESTIONS_PER_SECOND : RATE_PER_SECOND;
+      setInterval(() => void this.#send(kind, carrier).catch(() => {}), 1_000 / rate);
     }
   }
 

@@ -37,8 +37,8 @@ const HEAL_WITHIN_MS = 45_000;
 const PLAYS_AFTER_HEAL_MS = 40_000;
 /** An honest node corrects its sound beyond this at once. */
 const SOUND_APART_MS = 20;
-/** Replays begin when gossip itself has forgotten what they repeat (flood.ts): this leaves them a quarter of a minute. */
-const FLOODS_FOR_MS = 140_000;
+/** Replays begin two minutes after the flood (flood.ts). */
+const FLOODS_FOR_MS = 180_000;
 
 /** Collects what did not hold, so that one fault does not hide another. */
 class Verdict {
@@ -225,7 +225,6 @@ const attack: Scenario = (init) =>
     const attacker = await lab.addAttacker('Kuckuck');
     await playing(lab);
     const all = lab.nodes.map((node) => lab.addressOf(node));
-    const floodsSince = performance.now();
     attacker.order({ equivocate: null, releaseLateTo: all[1]!, flood: all });
     await lab.until('three late proposals', MEMBERS_WITHIN_MS, () => attacker.report.releasedLate.length >= 3);
     attacker.order({ equivocate: [all.slice(0, 2), all.slice(2)], releaseLateTo: null, flood: all });
@@ -233,7 +232,8 @@ const attack: Scenario = (init) =>
     const isOut = () => (attacker.report.excludedUntil ?? -1) > attacker.report.headSlot;
     const sameLog = () => watch.onOneLog(names.length) && watch.latest[0]?.station.head === attacker.report.head;
     await lab.until('it is out, by the log that everybody holds', 60_000, () => isOut() && sameLog());
-    await sleep(Math.max(0, FLOODS_FOR_MS - (performance.now() - floodsSince)));
+    // Replays begin when gossip itself has forgotten what they repeat.
+    await lab.until('replays are counted', FLOODS_FOR_MS, () => watch.counted('refusedReplayed') > 0);
     await endsOnOneLog(lab);
     mustAgree(lab, verdict);
     mustBeInTime(lab, verdict);
