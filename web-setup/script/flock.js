@@ -55,7 +55,8 @@ function peerWords(peer) {
   const reason = peer.reason ? t(`reason.${peer.reason}`) : '';
   if (peer.self) return [t('flock.self'), reason].filter(Boolean).join(' · ');
   const plays = peer.state === 'diverged' && peer.track ? t('peer.plays', { name: peer.track.name }) : '';
-  const away = peer.connected && typeof peer.rtt_ms === 'number' ? t('peer.rtt', { ms: Math.round(peer.rtt_ms * 10) / 10 }) : '';
+  const away =
+    peer.connected && typeof peer.rtt_ms === 'number' ? t('peer.rtt', { ms: Math.round(peer.rtt_ms * 10) / 10 }) : '';
   const lost = peer.connected ? '' : t('peer.lost');
   return [reason, plays, away, lost].filter(Boolean).join(' · ');
 }
