@@ -21,7 +21,7 @@ cp -r "$ROOT_DIR/web-setup" "$home/"
 rm -rf "$home/web-setup/screenshots"
 if compgen -G "$ROOT_DIR/hardware/*.json" >/dev/null; then
   install -d "$home/hardware"
-  cp "$ROOT_DIR"/hardware/*.json "$home/hardware/"
+  cp "$ROOT_DIR"/hardware/*.{json,sh} "$home/hardware/"
 fi
 cp -r "$IMAGE_DIR/overlay/." "$root/"
 cp "$ROOT_DIR"/systemd/*.{service,path} "$root/etc/systemd/system/"

@@ -212,9 +212,10 @@ async function begin(settings: Settings, radio: Radio, log: LineLogger, closing:
     sources: () => music.sources,
   };
   shown.controls = composeControls(house, shown);
-  const web = await startWeb(house, shown, closing);
   await shown.controls.start();
   closing.add(() => shown.controls?.stop());
+  // The page asks whether there is a button, so the pins come first.
+  const web = await startWeb(house, shown, closing);
   await node.start();
   closing.add(showProgress(() => library.status(), process.stdout, log));
   tellWhereToFind(house, network, web.port);

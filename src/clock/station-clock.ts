@@ -163,6 +163,12 @@ export class StationClock {
     this.#peers.delete(peer);
   }
 
+  /** A peer's station time minus this one's, as its best recent exchange tells; null while it was not asked enough. */
+  peerOffsetMs(peer: string, monoMs: number): number | null {
+    const exchanges = this.#peers.get(peer);
+    return exchanges === undefined ? null : (this.#estimate(exchanges, monoMs)?.errorMs ?? null);
+  }
+
   status(monoMs: number): StationClockStatus {
     const peers = this.#estimates(monoMs).length;
     const leftMs = Math.abs(this.#errorMs);
@@ -277,18 +283,18 @@ export class StationClock {
     this.#slewLeftMs = 0;
   }
 
-  /** Each heard peer's best exchange, brought to the present with the drift, against this clock. */
   #estimates(nowMs: number): PeerEstimate[] {
-    const ownOffsetMs = this.nowMs(nowMs) - nowMs;
-    const estimates: PeerEstimate[] = [];
-    for (const exchanges of this.#peers.values()) {
-      const recent = exchanges.filter((exchange) => nowMs - exchange.atMs <= MAX_AGE_MS);
-      if (recent.length < MIN_SAMPLES) continue;
-      const best = recent.reduce((a, b) => (distanceMs(b, nowMs) < distanceMs(a, nowMs) ? b : a));
-      const offsetMs = best.offsetMs + (nowMs - best.atMs) * this.#driftPpm * PPM;
-      estimates.push({ errorMs: offsetMs - ownOffsetMs, halfTripMs: distanceMs(best, nowMs) });
-    }
-    return estimates;
+    const all = [...this.#peers.values()].map((exchanges) => this.#estimate(exchanges, nowMs));
+    return all.filter((estimate) => estimate !== null);
+  }
+
+  /** A heard peer's best exchange, brought to the present with the drift, against this clock; null: too few. */
+  #estimate(exchanges: readonly Exchange[], nowMs: number): PeerEstimate | null {
+    const recent = exchanges.filter((exchange) => nowMs - exchange.atMs <= MAX_AGE_MS);
+    if (recent.length < MIN_SAMPLES) return null;
+    const best = recent.reduce((a, b) => (distanceMs(b, nowMs) < distanceMs(a, nowMs) ? b : a));
+    const offsetMs = best.offsetMs + (nowMs - best.atMs) * this.#driftPpm * PPM;
+    return { errorMs: offsetMs - (this.nowMs(nowMs) - nowMs), halfTripMs: distanceMs(best, nowMs) };
   }
 }
 

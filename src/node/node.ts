@@ -294,6 +294,11 @@ export class StarlingNode {
     return this.#components.clock.status(this.#components.monoMs());
   }
 
+  /** A peer's station time minus ours; null while it is not known. */
+  peerOffsetMs(nodeId: string): number | null {
+    return this.#components.clock.peerOffsetMs(nodeId, this.#components.monoMs());
+  }
+
   #createTimeKeeper(): TimeKeeper {
     const { clock, network, playback, monoMs, log } = this.#components;
     return new TimeKeeper({

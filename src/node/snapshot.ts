@@ -71,7 +71,7 @@ export function buildSnapshot(sources: SnapshotSources): StatusSnapshot {
     library: libraryStatus(library),
     sync: {
       offset_ms: playback.offsetMs,
-      clock_offset_ms: Math.round((sources.wallMs() - node.stationNowMs()) * 1_000) / 1_000,
+      clock_offset_ms: toThousandths(sources.wallMs() - node.stationNowMs()),
       clock_error_ms: clock.errorMs,
       synced: clock.synced,
       drift_ppm: playback.driftPpm,
@@ -226,6 +226,10 @@ function historyStatus(node: StarlingNode): StatusSnapshot['history'] {
   }));
 }
 
+function toThousandths<T extends number | null>(value: T): T {
+  return (value === null ? null : Math.round(value * 1_000) / 1_000) as T;
+}
+
 function peerStatus(
   sources: SnapshotSources,
   view: ConsensusView,
@@ -244,7 +248,7 @@ function peerStatus(
       slot: state?.slot ?? null,
       head: state?.head ?? null,
       track: state?.track ?? null,
-      offset_ms: null,
+      offset_ms: toThousandths(sources.node.peerOffsetMs(nodeId)),
       rtt_ms: connected.get(nodeId)?.rttMs ?? null,
       connected: connected.has(nodeId),
       heard_ago_ms: state === undefined ? null : Math.max(0, Math.round(nowMs - state.lastHeardMs)),

@@ -18,6 +18,7 @@ export interface ClockFilter {
   /** This clock is the domain's time from now on: later peers pull it, they do not set it. */
   becomeOrigin(): void;
   removePeer(peer: string): void;
+  peerOffsetMs(peer: string, monoMs: number): number | null;
   status(monoMs: number): { offsetMs: number; errorMs: number; peers: number; synced: boolean; driftPpm: number };
 }
 

@@ -80,6 +80,22 @@ describe('the midpoint', () => {
   });
 });
 
+describe('a peer', () => {
+  it('is told by how much its time is off ours', () => {
+    const clock = new StationClock({ initialOffsetMs: 1_000 });
+    clock.becomeOrigin();
+    // Its station time is 30 ms ahead; 4 ms there and back.
+    for (let at = 0; at < 2_000; at += 100) {
+      clock.addSample('ahead', { t1: at, t2: at + 2 + 1_030, t3: at + 2 + 1_030, t4: at + 4 });
+      clock.addSample('with', { t1: at, t2: clock.nowMs(at + 2), t3: clock.nowMs(at + 2), t4: at + 4 });
+    }
+    const [ahead, alike] = [clock.peerOffsetMs('ahead', 2_000), clock.peerOffsetMs('with', 2_000)];
+    expect(ahead! - alike!).toBeGreaterThan(20);
+    expect(ahead! - alike!).toBeLessThan(31);
+    expect(clock.peerOffsetMs('nobody', 2_000)).toBeNull();
+  });
+});
+
 describe('a newcomer', () => {
   it('steps into its peers time within a second', () => {
     const origin = box({ offsetMs: 1_000_000, driftPpm: 0, bootMs: 0 });

@@ -28,6 +28,10 @@ class CountingClock implements ClockFilter {
   removePeer(peer: string): void {
     this.removed.push(peer);
   }
+  peerOffsetMs(): null {
+    return null;
+  }
+
   status() {
     return { offsetMs: this.offsetMs, errorMs: 0.5, peers: 1, synced: this.samples >= 8, driftPpm: 0 };
   }
