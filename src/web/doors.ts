@@ -34,7 +34,10 @@ export class Doors {
       book: this.#book,
       pairing: new PairingDoor({ book: this.#book, log }),
       visitors: new Visitors({ book: this.#book, wifi, presence }),
-      hasButton: presence?.hasButton ?? false,
+      // Asked each time: pins can be lost, and come back.
+      get hasButton() {
+        return presence?.hasButton ?? false;
+      },
       can: { music: music !== null, box: box !== null, wifi: wifi !== null, listen: listen !== null },
       log,
     };
