@@ -52,8 +52,8 @@ const DEACTIVATED = 4;
 /** How often a wait looks whether what it waits for has come, if no signal said so. */
 const LOOK_MS = 500;
 const CLOSING_MS = 4_000;
-/** A network that two scans do not show is not there. */
-const SCANS_BEFORE_NOT_FOUND = 2;
+/** A network that three scans do not show is not there; one alone misses many a quiet one. */
+const SCANS_BEFORE_NOT_FOUND = 3;
 
 interface Kept extends SavedNetwork {
   id: string;
