@@ -80,7 +80,22 @@ export function decodeSync(what: 'request' | 'response', bytes: Uint8Array): Syn
  * without its `ops`, for which `ops_root` stands.
  */
 export function signingBytes(station: string, body: Signable): Uint8Array {
-  return concatBytes(utf8ToBytes(`${SIGN_DOMAIN}${body.type}\0`), hexToBytes(station), encodeCbor(signedPart(body)));
+  return encodeCbor(signedPart(body), signingPrefix(station, body.type));
+}
+
+const prefixes = new Map<string, Uint8Array>();
+/** A box has one station, and there are some ten types; tests have more. */
+const MAX_PREFIXES = 64;
+
+function signingPrefix(station: string, type: string): Uint8Array {
+  const key = `${type}/${station}`;
+  let prefix = prefixes.get(key);
+  if (prefix === undefined) {
+    prefix = concatBytes(utf8ToBytes(`${SIGN_DOMAIN}${type}\0`), hexToBytes(station));
+    if (prefixes.size >= MAX_PREFIXES) prefixes.clear();
+    prefixes.set(key, prefix);
+  }
+  return prefix;
 }
 
 function signedPart(body: Signable): object {

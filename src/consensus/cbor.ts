@@ -32,10 +32,13 @@ let length = 0;
 
 /**
  * Canonical DAG-CBOR bytes.
+ *
+ * @param prefix - bytes that stand before them
  * @throws NotEncodableError
  */
-export function encodeCbor(value: unknown): Uint8Array {
+export function encodeCbor(value: unknown, prefix?: Uint8Array): Uint8Array {
   length = 0;
+  if (prefix !== undefined) append(prefix);
   write(value, 0);
   return buffer.slice(0, length);
 }

@@ -393,10 +393,11 @@ export function isNews(turn: Turn, signed: Signed<StateMessage>): boolean {
   const { head, head_slot: slot, node_id: nodeId } = signed.body;
   const chain = state.chain!;
   const own = headOf(chain);
+  // So it is with nearly all of them.
+  if (head === own.hash || isOnChain(chain, slot, head)) return false;
   // Members are few and neighbours prove who they are; other names cost nothing, and claim what they like.
   if (!own.log.roster.entries.has(nodeId) && !state.peers.includes(nodeId)) return false;
   if ((state.failedHeads.get(head) ?? 0) >= MAX_HEAD_TRIES) return false;
-  if (head === own.hash || isOnChain(chain, slot, head)) return false;
   if (slot <= own.record.slot) return !state.branches.has(head) && slot >= chain.links[0]!.record.slot;
   if (slot > own.record.slot + 1) return true;
   const settling = state.settling.get(slot);

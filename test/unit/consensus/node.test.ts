@@ -287,6 +287,51 @@ describe('a node that slept', () => {
     expect(decidedAfter(800)).toBe(4);
   });
 
+  it('and learned a basis late leaves the slot above it to the others too: what came before it was not judged in time', () => {
+    const hand = new Hand(makeStation(3), 0, { offers: [] });
+    hand.until(1_000);
+    hand.nowMs = 60_000;
+    hand.feed({ type: 'tick' });
+    const other = new Hand(hand.station, 1, { offers: [] });
+    other.until(1_000);
+    other.hear(proposalBy(other, 2, 5));
+    other.until(141_000);
+    const say = () => hand.hear(stateBy(hand, 1, { head: other.head.hash, head_slot: 5 }));
+    hand.until(142_000);
+    say();
+    // The record of slot 5 comes when T1 of slot 7, which stands on it, has passed.
+    hand.until(228_000);
+    expect(hand.head.record.slot).toBe(4);
+    say();
+    const asked = hand.effects.findLast((e) => e.type === 'ask' && e.request.kind === 'records')!;
+    if (asked.type !== 'ask') throw new Error('no question');
+    const reply = other.feed({ type: 'asked', requestId: 1, from: hand.crypto.nodeId, request: asked.request });
+    const { response } = reply.find((e) => e.type === 'answer') as Extract<(typeof reply)[number], { type: 'answer' }>;
+    hand.feed({ type: 'answer', requestId: asked.requestId, from: asked.peer, response });
+    expect(hand.head.hash).toBe(other.head.hash);
+    // Slot 6 stands on what it had in time.
+    hand.until(3 * TRACK_MS + 41_000);
+    expect(hand.head.record.slot).toBe(6);
+  });
+
+  it('near the end of the music waits for its neighbours nearly to the end', () => {
+    const before = new Hand(makeStation(3), 0, { offers: [] });
+    const again = createConsensus({ ...initOf(before), deployAfterMs: 1e9 });
+    const endMs = START_MS + 5 * TRACK_MS;
+    const at = (ms: number) => ({ nowMs: endMs + ms, monoMs: 600_000 + ms });
+    step(again, {
+      type: 'start',
+      restored: Object.fromEntries(before.disk),
+      random: new Uint8Array(32),
+      ...at(-5_500),
+    });
+    step(again, { type: 'tick', ...at(-4_500) });
+    step(again, { type: 'tick', ...at(-1_000) });
+    expect(again.chain!.links.at(-1)!.record.slot).toBe(4);
+    step(again, { type: 'tick', ...at(-700) });
+    expect(again.chain!.links.at(-1)!.record.slot).toBe(5);
+  });
+
   it('decides after all when nobody can tell it', () => {
     const hand = new Hand(makeStation(3), 0, { offers: [] });
     hand.until(1_000);
