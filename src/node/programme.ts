@@ -28,6 +28,8 @@ export interface Stead {
   startMs: number;
   /** False while own music is being looked for. */
   isChosen: boolean;
+  /** What the player has meanwhile; left out where it has none. */
+  before?: Stead;
 }
 
 export interface ProgrammeSlot {
@@ -230,7 +232,8 @@ export class Programme {
       return;
     }
     const { stead } = entry;
-    if (stead === null || this.#isDisliked(stead.plan)) return await this.#stepIn(entry, cause);
+    // Whoever looked for it may have looked for an earlier word of this slot, and be of no use to this one.
+    if (stead === null || !stead.isChosen || this.#isDisliked(stead.plan)) return await this.#stepIn(entry, cause);
     entry.stead = { ...stead, cause };
     if (stead.plan !== null) this.#play(entry, stead.plan, stead.startMs);
   }
@@ -240,8 +243,8 @@ export class Programme {
     const startMs = this.#switchAtMs(entry);
     // Too late to be heard before the slot ends.
     if (startMs >= entry.startMs + entry.durationMs) return;
-    const before = entry.stead?.isChosen === true ? entry.stead : null;
-    const stead: Stead = { cause, plan: null, startMs, isChosen: false };
+    const before = (entry.stead?.isChosen === true ? entry.stead : entry.stead?.before) ?? null;
+    const stead: Stead = { cause, plan: null, startMs, isChosen: false, ...(before === null ? {} : { before }) };
     entry.stead = stead;
     const rather = new Set([...this.#slots.values()].flatMap(({ track }) => track?.track_hash ?? []));
     if (before?.plan != null) rather.add(before.plan.track.trackHash);
@@ -249,7 +252,7 @@ export class Programme {
     if (this.#slots.get(entry.slot) !== entry || entry.stead !== stead) return;
     // The only one there is plays already, or none did before.
     const isAsBefore = before !== null && before.plan?.track.trackHash === plan?.track.trackHash;
-    entry.stead = isAsBefore ? { ...before, cause } : { ...stead, plan, isChosen: true };
+    entry.stead = isAsBefore ? { ...before, cause } : { cause, plan, startMs, isChosen: true };
     if (isAsBefore) return;
     if (plan !== null) this.#play(entry, plan, startMs);
     else await this.#keepEmpty(entry);

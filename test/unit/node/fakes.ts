@@ -5,8 +5,11 @@ export const quiet: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 /** A block store in memory. */
 export class MemoryBlocks implements BlocksPort {
   readonly held = new Map<string, Uint8Array>();
+  /** How long a card takes to read a block. */
+  delayMs = 0;
 
   async get(cid: string): Promise<Uint8Array | null> {
+    if (this.delayMs > 0) await new Promise((resolve) => setTimeout(resolve, this.delayMs));
     return this.held.get(cid) ?? null;
   }
   async has(cid: string): Promise<boolean> {

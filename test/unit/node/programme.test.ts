@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { MAX_KEPT_TRACKS, MIN_KEPT_TRACKS } from '../../../src/node/bounds.ts';
 import { KeptTracks } from '../../../src/node/kept-tracks.ts';
 import { createLogger } from '../../../src/node/logger.ts';
@@ -73,6 +73,19 @@ describe('Programme', () => {
     }));
     await Promise.all(entries.map((entry) => programme.schedule(entry)));
     expect(scheduled).toEqual(['0 a', '1 a', '2 a', '3 a', '4 a', '5 a']);
+  });
+
+  it('finds own music for a slot that is said again while it looks for some', async () => {
+    const { programme, scheduled, blocks, disliked, words } = setUp(['a', 'mine'], [0.9, 0.9]);
+    disliked.set('a', 'never');
+    blocks.delayMs = 50;
+    const entry = { slot: 5, track: track('a'), startMs: 60_000, durationMs: 24_000 };
+    const first = programme.schedule(entry);
+    await vi.waitFor(() => expect(programme.get(5)?.stead?.isChosen).toBe(false), { interval: 2 });
+    await Promise.all([first, programme.schedule({ ...entry })]);
+    expect(scheduled).toEqual(['5 mine']);
+    expect(words[0]).toMatchObject({ startMs: 60_000, reason: 'moderation' });
+    expect(programme.get(5)?.stead).toMatchObject({ cause: 'never', isChosen: true });
   });
 
   it('takes no manifest of another track than the slot’s', async () => {
