@@ -1,4 +1,4 @@
-import type { Failure } from './types.ts';
+import type { Failure, Recipe } from './types.ts';
 
 /** NMDeviceStateReason, see NetworkManager's D-Bus reference ("Types"). */
 const CAUSES = new Map<number, Failure>([
@@ -40,4 +40,13 @@ export function failureOf(changes: readonly DeviceChange[]): Failure {
   // After the first handshake NetworkManager asks for the password again, and gets silence.
   if (askedAgain && end.from === DEVICE_NEED_AUTH && cause !== 'not_found') return 'wrong_password';
   return cause ?? 'refused';
+}
+
+/**
+ * NetworkManager says "not found" too when a network that it sees lets nobody in (recorded: WPA3 with a wrong password).
+ * @param wasSeen whether a scan showed the network just before
+ */
+export function toldOf(failure: Failure, recipe: Recipe, wasSeen: boolean): Failure {
+  if (failure !== 'not_found' || !wasSeen) return failure;
+  return recipe === 'sae' ? 'wrong_password' : 'no_answer';
 }

@@ -357,7 +357,9 @@ class NmRadio implements RadioPort {
       body: [profile, radio.path, '/', { persist: variant('s', 'memory') }],
     });
     this.#attempt = { wish, recipe, uuid, path: String(path) };
-    return this.#outcome(String(active), signal);
+    const wasSeen = this.#snapshot?.networks.some(({ ssidHex }) => ssidHex === wish.ssidHex) ?? false;
+    const failure = await this.#outcome(String(active), signal);
+    return failure === null ? null : toldOf(failure, recipe, wasSeen);
   }
 
   async #isInReach(wish: Wish, signal: AbortSignal): Promise<boolean> {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type DeviceChange, failureOf } from '../../../src/system/wifi/nm-causes.ts';
+import { type DeviceChange, failureOf, toldOf } from '../../../src/system/wifi/nm-causes.ts';
 import { hotspotProfile, networkProfile } from '../../../src/system/wifi/nm-profiles.ts';
 import { type ManagedObjects, savedOf, snapshotOf } from '../../../src/system/wifi/nm-snapshot.ts';
 import { stationsIn } from '../../../src/system/wifi/stations.ts';
@@ -74,6 +74,17 @@ describe('why an attempt failed', () => {
     ['refused', [...BEGIN, change(50, 120, 1)]],
     ['no_answer', []],
   ] as const)('%s', (failure, changes) => expect(failureOf(changes)).toBe(failure));
+});
+
+describe('"not found" of a network that was seen', () => {
+  it.each([
+    ['not_found', 'sae', true, 'wrong_password'],
+    ['not_found', 'psk', true, 'no_answer'],
+    ['not_found', 'sae', false, 'not_found'],
+    ['no_address', 'sae', true, 'no_address'],
+  ] as const)('%s by %s, seen %s: %s', (failure, recipe, wasSeen, told) =>
+    expect(toldOf(failure, recipe, wasSeen)).toBe(told),
+  );
 });
 
 describe('profiles', () => {
