@@ -9,6 +9,7 @@ import {
   DEVICE_UNAVAILABLE,
   type DeviceChange,
   failureOf,
+  toldOf,
 } from './nm-causes.ts';
 import { ATTEMPT_ID, HOTSPOT_ID, type HotspotInit, hotspotProfile, networkProfile } from './nm-profiles.ts';
 import { type ManagedObjects, NM, type NmSnapshot, type RadioDevice, savedOf, snapshotOf } from './nm-snapshot.ts';
