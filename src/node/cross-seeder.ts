@@ -18,6 +18,10 @@ export interface CrossSeederComponents {
   reserve(manifests: readonly string[]): void;
   /** Enters a track in the books before its blocks come. False: there is no room, or it is an own one. */
   enter(manifest: string, plan: TrackPlan): Promise<boolean>;
+  /** Still in the books: a full card may drop a track while it comes. */
+  isKept(manifest: string): boolean;
+  /** Takes back the pin and the blocks (`brought`) of a track that is in the books no more. */
+  discard(manifest: string, plan: TrackPlan, brought: readonly string[]): Promise<void>;
   log: Logger;
 }
 
@@ -26,6 +30,12 @@ export interface CrossSeederInit {
   pauseMs?: number;
   /** Between two rounds for what did not come; doubled with each. */
   retryMs?: number;
+}
+
+interface Entered {
+  plan: TrackPlan;
+  /** Blocks that came for it here, or were asked for. */
+  brought: string[];
 }
 
 /**
@@ -39,6 +49,7 @@ export class CrossSeeder {
   readonly #pauseMs: number;
   readonly #retryMs: number;
   #abort = new AbortController();
+  #coming: string | null = null;
 
   constructor(components: CrossSeederComponents, init: CrossSeederInit = {}) {
     this.#components = components;
@@ -61,6 +72,11 @@ export class CrossSeeder {
     this.#abort.abort();
   }
 
+  /** This manifest is on its way. */
+  isOrdered(manifest: string): boolean {
+    return this.#coming === manifest;
+  }
+
   async #bringAll(tracks: ScheduledTrack[], signal: AbortSignal): Promise<void> {
     let missing = tracks;
     for (let round = 0; round < MAX_ROUNDS && missing.length > 0; round++) {
@@ -68,7 +84,9 @@ export class CrossSeeder {
       const failed: ScheduledTrack[] = [];
       for (const track of missing) {
         if (signal.aborted) return;
+        this.#coming = track.manifest;
         if (!(await this.#bringOne(track, signal))) failed.push(track);
+        if (!signal.aborted) this.#coming = null;
       }
       missing = failed;
     }
@@ -76,17 +94,12 @@ export class CrossSeeder {
 
   /** False: worth another try later. */
   async #bringOne(track: ScheduledTrack, signal: AbortSignal): Promise<boolean> {
-    const { blocks, content, log } = this.#components;
+    const { log } = this.#components;
     try {
-      const plan = await this.#enter(track, signal);
-      if (plan === null) return true;
-      for (const { cid, bytes } of plan.blocks) {
-        if (await blocks.has(cid)) continue;
-        await this.#bring(track, cid, Math.min(bytes, MAX_BLOCK_BYTES), signal);
-      }
-      signal.throwIfAborted();
-      await content.pin(track.manifest);
-      log.debug('kept for others', { track: track.track_name });
+      const entered = await this.#enter(track, signal);
+      if (entered === null) return true;
+      const isWhole = await this.#bringBlocks(track, entered, signal);
+      log.debug(isWhole ? 'kept for others' : 'dropped again: no room', { track: track.track_name });
       return true;
     } catch (error) {
       if (!signal.aborted) log.debug('not kept yet', { track: track.track_name, cause: String(error) });
@@ -94,14 +107,37 @@ export class CrossSeeder {
     }
   }
 
-  /** The manifest of a track that is in the books now; null for one that need not, or cannot, be kept. */
-  async #enter(track: ScheduledTrack, signal: AbortSignal): Promise<TrackPlan | null> {
+  /**
+   * All blocks of a track that was entered, and its pin; whatever comes while the track leaves the books goes again.
+   *
+   * @returns false when it left them
+   */
+  async #bringBlocks(track: ScheduledTrack, { plan, brought }: Entered, signal: AbortSignal): Promise<boolean> {
+    const { blocks, content, isKept, discard } = this.#components;
+    const { manifest } = track;
+    try {
+      for (const { cid, bytes } of plan.blocks) {
+        if (await blocks.has(cid)) continue;
+        if (!isKept(manifest)) return false;
+        brought.push(cid);
+        await this.#bring(track, cid, Math.min(bytes, MAX_BLOCK_BYTES), signal);
+      }
+      signal.throwIfAborted();
+      if (isKept(manifest)) await content.pin(manifest);
+      return isKept(manifest);
+    } finally {
+      if (!isKept(manifest)) await discard(manifest, plan, brought);
+    }
+  }
+
+  /** A track that is in the books now; null for one that need not, or cannot, be kept. */
+  async #enter(track: ScheduledTrack, signal: AbortSignal): Promise<Entered | null> {
     const { blocks, readManifest, enter, log } = this.#components;
     const here = await blocks.get(track.manifest);
     const bytes = here ?? (await this.#bring(track, track.manifest, MAX_MANIFEST_BYTES, signal));
     try {
       const plan = planOfTrack(track, bytes, readManifest);
-      if (await enter(track.manifest, plan)) return plan;
+      if (await enter(track.manifest, plan)) return { plan, brought: here === null ? [track.manifest] : [] };
     } catch (error) {
       if (!(error instanceof UnplayableTrackError)) throw error;
       log.debug('cannot be kept for others', { track: track.track_name, cause: error.message });

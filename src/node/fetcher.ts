@@ -90,6 +90,12 @@ export class Fetcher {
     return false;
   }
 
+  /** An order for this manifest is open. */
+  isOrdered(manifest: string): boolean {
+    for (const { order } of this.#tasks.values()) if (order.track.manifest === manifest) return true;
+    return false;
+  }
+
   stop(): void {
     for (const slot of [...this.#tasks.keys()]) this.#drop(slot);
   }

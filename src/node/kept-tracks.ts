@@ -102,6 +102,29 @@ export class KeptTracks {
     });
   }
 
+  /** Is this manifest's track in the books? */
+  has(manifest: string): boolean {
+    return this.#kept.has(manifest);
+  }
+
+  /**
+   * What came for a track after it had left the books goes as well, its pin too. Nothing where it is in them again.
+   *
+   * @param brought - blocks that were not here before
+   */
+  discard(manifest: string, plan: TrackPlan, brought: readonly string[]): Promise<void> {
+    return this.#inTurn(async () => {
+      const { content, blocks } = this.#components;
+      if (this.#kept.has(manifest)) return;
+      await content.unpin(manifest);
+      if (this.#isOwn(plan.track.trackHash)) return;
+      const needed = await this.#neededElsewhere([]);
+      for (const cid of brought) {
+        if (!needed.has(cid) && !(await this.#isSmallInit(plan, cid))) await blocks.delete(cid);
+      }
+    });
+  }
+
   /** The card is full: drops the oldest track that is not about to play. False when there is none. */
   makeRoom(): Promise<boolean> {
     return this.#inTurn(async () => this.#kept.size > MIN_KEPT_TRACKS && (await this.#dropOldest()));
@@ -160,7 +183,7 @@ export class KeptTracks {
       const plan = await this.#read(entry.manifest);
       await content.unpin(entry.manifest);
       if (plan === null) return;
-      const needed = await this.#neededElsewhere(entry);
+      const needed = await this.#neededElsewhere(entry.found);
       for (const { cid } of plan.blocks) {
         if (needed.has(cid) || (await this.#isSmallInit(plan, cid))) continue;
         await blocks.delete(cid);
@@ -171,8 +194,9 @@ export class KeptTracks {
     }
   }
 
-  async #neededElsewhere(entry: Kept): Promise<Set<string>> {
-    const needed = new Set(entry.found);
+  /** @param found - blocks that were here before the track in question was */
+  async #neededElsewhere(found: readonly string[]): Promise<Set<string>> {
+    const needed = new Set(found);
     for (const { cover, manifest } of this.#components.ownTracks()) {
       if (cover !== null) needed.add(cover);
       needed.add(manifest);

@@ -149,6 +149,8 @@ export class StarlingNode {
       isBusy: () => this.#fetcher.isBusy,
       reserve: (manifests) => this.#kept.reserve(manifests),
       enter: (manifest, plan) => this.#kept.enterReserved(manifest, plan),
+      isKept: (manifest) => this.#kept.has(manifest),
+      discard: (manifest, plan, brought) => this.#kept.discard(manifest, plan, brought),
       log,
     });
     this.#heart = this.#createHeart();
@@ -326,8 +328,15 @@ export class StarlingNode {
       request: (peer, request, timeoutMs) => network.request(peer, request, timeoutMs),
       content: network.content,
       blocks,
+      isNeeded: (cid) => this.#isNeeded(cid),
       log,
     });
+  }
+
+  /** A manifest that belongs to a kept track, to an order, or to own music. */
+  #isNeeded(cid: string): boolean {
+    if (this.#kept.has(cid) || this.#fetcher.isOrdered(cid) || this.#crossSeeder.isOrdered(cid)) return true;
+    return this.#components.library.tracks().some(({ manifest }) => manifest === cid);
   }
 
   #createListener(): Listener {

@@ -24,6 +24,8 @@ export interface PeerCatalogsComponents {
   request(peer: NodeId, request: SyncRequest, timeoutMs: number): Promise<SyncResponse>;
   content: ContentPort;
   blocks: BlocksPort;
+  /** The programme needs this block, as the manifest of a track: whoever calls it a catalog must not get it deleted. */
+  isNeeded(cid: string): boolean;
   log: Logger;
 }
 
@@ -167,18 +169,17 @@ export class PeerCatalogs {
     return value;
   }
 
-  /**
-   * A block of others leaves the card again; one that was here stays. So does what turns out to be no catalog: whoever
-   * named it may mean a manifest that the programme is about to need.
-   */
+  /** A block of others leaves the card again, catalog or not; one that was here, or is needed by now, stays. */
   async #block<T>(cid: string, nodeId: NodeId, readBlock: (bytes: Uint8Array) => T, signal: AbortSignal): Promise<T> {
-    const { blocks, content } = this.#components;
+    const { blocks, content, isNeeded } = this.#components;
     if (!CATALOG_CID.test(cid)) throw new Error('the name of no catalog block');
     const here = await blocks.get(cid);
     if (here !== null) return readBlock(here);
-    const value = readBlock(await content.fetch(cid, { signal, providers: [nodeId], maxBytes: MAX_BLOCK_BYTES }));
-    await blocks.delete(cid);
-    return value;
+    try {
+      return readBlock(await content.fetch(cid, { signal, providers: [nodeId], maxBytes: MAX_BLOCK_BYTES }));
+    } finally {
+      if (!isNeeded(cid)) await blocks.delete(cid);
+    }
   }
 
   #look(): void {

@@ -30,6 +30,8 @@ function setUp(ownTracks: string[] = []) {
       isBusy: () => way.isBusy,
       reserve: (manifests) => kept.reserve(manifests),
       enter: (manifest, value) => kept.enterReserved(manifest, value),
+      isKept: (manifest) => kept.has(manifest),
+      discard: (manifest, value, brought) => kept.discard(manifest, value, brought),
       log: quiet,
     },
     { pauseMs: 1, retryMs: 5 },
@@ -111,6 +113,57 @@ describe('CrossSeeder', () => {
     await until(() => content.asked.length === 2);
     await until(() => blocks.held.size === 0);
     expect(kept.size).toBe(0);
+  });
+
+  it('leaves neither blocks nor a pin of a track that the books drop while it comes', async () => {
+    const { seeder, kept, blocks, content, way } = setUp();
+    for (let i = 0; i < MIN_KEPT_TRACKS; i++) {
+      stock(blocks.held, plan(`b${i}`));
+      await kept.keep(`m-b${i}`, plan(`b${i}`));
+    }
+    const before = [...blocks.held.keys()];
+    stock(content.held, plan('a'));
+    const fetch = content.fetch.bind(content);
+    content.fetch = async (cid, options) => {
+      if (cid === 'a-1') way.isBusy = true;
+      return await fetch(cid, options);
+    };
+    seeder.keep([named('a')]);
+    await until(() => blocks.held.has('a-1'));
+    expect(seeder.isOrdered('m-a')).toBe(true);
+    expect(await kept.makeRoom()).toBe(true);
+    way.isBusy = false;
+    await until(() => !seeder.isOrdered('m-a'));
+    expect([...blocks.held.keys()]).toEqual(before);
+    expect(content.pinned.size).toBe(0);
+    expect(kept.has('m-a')).toBe(false);
+  });
+
+  it('takes back the pin of a track that the books drop while it is pinned', async () => {
+    const { seeder, kept, blocks, content } = setUp();
+    for (let i = 0; i < MIN_KEPT_TRACKS; i++) await kept.keep(`m-b${i}`, plan(`b${i}`));
+    stock(content.held, plan('a'));
+    const pin = content.pin.bind(content);
+    content.pin = async (root) => {
+      await kept.makeRoom();
+      await pin(root);
+    };
+    seeder.keep([named('a')]);
+    await until(() => kept.has('m-a'));
+    await until(() => !seeder.isOrdered('m-a'));
+    expect([blocks.held.size, content.pinned.size, kept.has('m-a')]).toEqual([0, 0, false]);
+  });
+
+  it('keeps what another word brought back into the books meanwhile', async () => {
+    const { kept, blocks, content } = setUp(['mine']);
+    stock(blocks.held, plan('a'));
+    await content.pin('m-a');
+    await kept.keep('m-a', plan('a'));
+    await kept.discard('m-a', plan('a'), ['a-0']);
+    expect([blocks.held.has('a-0'), content.pinned.has('m-a')]).toEqual([true, true]);
+    stock(blocks.held, plan('mine'));
+    await kept.discard('m-mine', plan('mine'), ['mine-0', 'm-mine']);
+    expect(blocks.held.has('mine-0')).toBe(true);
   });
 
   it('gives up after some rounds what nobody has', async () => {

@@ -25,6 +25,7 @@ async function setUp(count = 0) {
   const catalog = await makeCatalog(tracks(count), hash(0));
   for (const { cid, bytes } of catalog) peers.held.set(cid.toString(), bytes);
   const cid = catalog.at(-1)!.cid.toString();
+  const needed = new Set<string>();
   const catalogs = new PeerCatalogs({
     nodeId: () => 'me',
     own: () => ({ cid: null, tracks: 3 }),
@@ -32,9 +33,10 @@ async function setUp(count = 0) {
     request: async () => ({ kind: 'refused' }),
     content: peers,
     blocks,
+    isNeeded: (name) => needed.has(name),
     log: quiet,
   });
-  return { blocks, peers, catalogs, cid };
+  return { blocks, peers, catalogs, cid, needed };
 }
 
 const status = (fields: object): SyncResponse => ({ kind: 'status', ...fields });
@@ -75,12 +77,26 @@ describe('PeerCatalogs', () => {
     expect(await catalogs.page('peer', 0, 10)).toBeNull();
   });
 
-  it('takes no other block for a catalog, and leaves that one where it is', async () => {
-    const { catalogs, blocks, peers } = await setUp(3);
+  it('takes no other block for a catalog, and leaves one that the programme needs where it is', async () => {
+    const { catalogs, blocks, peers, needed } = await setUp(3);
     peers.held.set(MANIFEST, new Uint8Array([0xa0]));
     catalogs.hear('peer', status({ catalog: MANIFEST, tracks: 3 }));
+    needed.add(MANIFEST);
     expect(await catalogs.page('peer', 0, 10)).toBeNull();
     expect(blocks.held.has(MANIFEST)).toBe(true);
+  });
+
+  it.each([
+    ['no catalog', new Uint8Array([0xa0])],
+    ['not even DAG-CBOR', new Uint8Array([0xff, 0xff])],
+    ['a megabyte of nothing', new Uint8Array(1 << 20)],
+  ])('leaves nothing on the card of what is %s', async (_what, garbage) => {
+    const { catalogs, blocks, peers } = await setUp();
+    peers.held.set(MANIFEST, garbage);
+    catalogs.hear('peer', status({ catalog: MANIFEST, tracks: 3 }));
+    expect(await catalogs.page('peer', 0, 10)).toBeNull();
+    expect(peers.asked).toEqual([MANIFEST]);
+    expect(blocks.held.size).toBe(0);
   });
 
   it('tells its own in the answer to status, and hears others’ whoever asked', async () => {
