@@ -75,6 +75,19 @@ const DEMO_LIBRARY = { seed: 0, count: 12, minSeconds: 24, maxSeconds: 40 };
 /** Local monotonic clock in fractional milliseconds: CLOCK_MONOTONIC, the same for every process of this machine. */
 const monoMs = (): number => Number(process.hrtime.bigint()) / 1e6;
 
+/** The flock's time as the run before in this process had it: a restart is no reason to look for it again. */
+let lastTime: { stationId: string; initialOffsetMs: number; domain: string | null } | null = null;
+
+function openClock(stationId: string): StationClock {
+  const isSame = lastTime !== null && lastTime.stationId === stationId;
+  return new StationClock(isSame ? lastTime! : { initialOffsetMs: Date.now() - monoMs() });
+}
+
+function noteTime({ clock, stationId }: House): void {
+  const { synced, offsetMs } = clock.status(monoMs());
+  lastTime = synced ? { stationId, initialOffsetMs: offsetMs, domain: clock.domain } : null;
+}
+
 /** What stands between the rooms while they are made: the node comes last, and everybody asks it for the time. */
 interface House {
   settings: Settings;
@@ -100,7 +113,7 @@ function pair(words: readonly string[]): void {
     process.exitCode = EXIT_WRONG_SETTINGS;
     return;
   }
-  const { ok, text } = confirmAtTheMachine(loaded.settings.dataDir, (pid, signal) => process.kill(pid, signal));
+  const { ok, text } = confirmAtTheMachine(loaded.settings.dataDir);
   (ok ? process.stdout : process.stderr).write(`${text}\n`);
   if (!ok) process.exitCode = EXIT_FAILED;
 }
@@ -108,6 +121,8 @@ function pair(words: readonly string[]): void {
 async function main(): Promise<void> {
   const words = process.argv.slice(2);
   if (words[0] === 'pair') return pair(words.slice(1));
+  // Before the page stands, and while the radio starts anew, nobody asks; unheard, the signal would end the process.
+  process.on(PAIR_SIGNAL, () => {});
   const load = () => loadSettings(words, process.env);
   let loaded = load();
   if (loaded.kind === 'refused') {
@@ -204,22 +219,23 @@ async function begin(settings: Settings, radio: Radio, log: LineLogger, closing:
   const node = composeNode(house, network, library, playback);
   closing.add(() => node.stop());
   const host = createHost();
-  await host.start();
   closing.add(() => host.stop());
+  await host.start();
   const wifi = await startWifi(house, closing);
   const shown: Shown = {
     ...{ node, network, library, playback, host, radio, wifi, controls: null, web: null },
     sources: () => music.sources,
   };
   shown.controls = composeControls(house, shown);
-  await shown.controls.start();
   closing.add(() => shown.controls?.stop());
+  await shown.controls.start();
   // The page asks whether there is a button, so the pins come first.
   const web = await startWeb(house, shown, closing);
   await node.start();
   closing.add(showProgress(() => library.status(), process.stdout, log));
   tellWhereToFind(house, network, web.port);
   closing.add(() => rmSync(join(settings.dataDir, RUN_FILE), { force: true }));
+  closing.add(() => noteTime(house));
 }
 
 async function openHouse(settings: Settings, log: LineLogger, closing: Closing): Promise<House> {
@@ -235,6 +251,8 @@ async function openHouse(settings: Settings, log: LineLogger, closing: Closing):
     const aside = setAsideIfDamaged(join(dataDir, file), endedBadly);
     if (aside !== null) log.error('a damaged file was moved aside and is made anew', { file: aside });
   }
+  // Until this one tells where it is, nobody is to look for it where that one was.
+  rmSync(join(dataDir, RUN_FILE), { force: true });
   const dir = join(dataDir, 'blocks');
   const store = createContentStore({ dir, minFreeBytes: MIN_FREE_BYTES });
   const libraryStore = createContentStore({ dir, minFreeBytes: MIN_FREE_BYTES + roomForOthers(dataDir) });
@@ -244,14 +262,15 @@ async function openHouse(settings: Settings, log: LineLogger, closing: Closing):
   closing.add(() => libraryStore.stop());
   const datastore = openDatastore(dataDir, log);
   closing.add(() => datastore.close());
+  const station = stationId(settings.station, settings.stationKey);
   return {
     settings,
     log,
     journal,
-    clock: new StationClock({ initialOffsetMs: Date.now() - monoMs() }),
+    clock: openClock(station),
     identity,
     crypto: createCrypto(identity),
-    stationId: stationId(settings.station, settings.stationKey),
+    stationId: station,
     store,
     libraryStore,
     datastore,
@@ -407,8 +426,8 @@ async function startWifi({ settings, crypto, log }: House, closing: Closing): Pr
   // The same four digits from start to start, and others on another box.
   const suffix = createHash('sha256').update(crypto.nodeId).digest('hex').slice(0, 4);
   const wifi = createWifi({ log }, { suffix, countryFile: join(settings.dataDir, COUNTRY_FILE) });
-  await wifi.start();
   closing.add(() => wifi.stop());
+  await wifi.start();
   return wifi;
 }
 
