@@ -61,6 +61,7 @@ export class Lab {
   /** @throws NamespacesError */
   async start(): Promise<void> {
     this.#namespaces.start();
+    this.#namespaces.lose(0);
     writeFileSync(join(this.directory, 'rules.json'), rulesJson(this.#init.rules));
     await this.#startWires('switch');
     this.#watching = this.#observe();

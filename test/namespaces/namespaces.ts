@@ -53,16 +53,12 @@ export class Namespaces {
     });
     guard.unref();
     this.#guard = guard;
-    try {
+    orRefused(() => {
       this.#make('switch');
       this.#ip('switch', 'link', 'add', 'bridge', 'type', 'bridge');
       this.#ip('switch', 'addr', 'add', '10.77.0.254/24', 'dev', 'bridge');
       this.#ip('switch', 'link', 'set', 'bridge', 'up');
-      this.#filter();
-    } catch (error) {
-      if (isRefusal(error)) throw new NamespacesError(causeOf(error));
-      throw error;
-    }
+    });
   }
 
   /** Idempotent. Ends what still runs in the namespaces. */
@@ -76,12 +72,17 @@ export class Namespaces {
     await ended;
   }
 
-  /** A namespace with one cable to the switch and this address, and no route but its link's. */
-  add(name: string, address: string): void {
+  /** A namespace with one cable to the switch. It has no route but its link's, and none without an address. */
+  add(name: string, address?: string): void {
     this.#make(name);
     this.#cable(name, 'eth0', 'switch', name);
+    this.#ip('switch', 'link', 'set', 'dev', name, 'master', 'bridge');
+    if (address !== undefined) this.address(name, address);
+  }
+
+  /** Gives the cable's end in a namespace an address. */
+  address(name: string, address: string): void {
     this.#ip(name, 'addr', 'add', `${address}/24`, 'dev', 'eth0');
-    this.#ip('switch', 'link', 'set', name, 'master', 'bridge');
   }
 
   /** A namespace whose only cable leads to another one, which passes no packets on. */
@@ -97,10 +98,10 @@ export class Namespaces {
     return ['ip', 'netns', 'exec', `${this.#prefix}-${name}`];
   }
 
-  /** So many of a hundred frames between the cables of the switch are lost, each way. */
+  /** So many of a hundred frames between the cables of the switch are lost, each way. @throws NamespacesError */
   lose(percent: number): void {
     this.#lossPercent = percent;
-    this.#filter();
+    orRefused(() => this.#filter());
   }
 
   /** Frames between these two groups of namespaces are dropped; null: no longer. */
@@ -126,8 +127,8 @@ export class Namespaces {
     const [one, two] = [`${this.#prefix}-${name}`, `${this.#prefix}-${other}`];
     const ends = ['link', 'add', device, 'netns', one, 'type', 'veth', 'peer', 'name', otherDevice, 'netns', two];
     execFileSync('ip', ends, { stdio: 'pipe' });
-    this.#ip(name, 'link', 'set', device, 'up');
-    this.#ip(other, 'link', 'set', otherDevice, 'up');
+    this.#ip(name, 'link', 'set', 'dev', device, 'up');
+    this.#ip(other, 'link', 'set', 'dev', otherDevice, 'up');
   }
 
   #ip(name: string, ...words: string[]): void {
@@ -150,6 +151,16 @@ export class Namespaces {
   }
 }
 
+/** @throws NamespacesError where the machine does not allow it */
+function orRefused(make: () => void): void {
+  try {
+    make();
+  } catch (error) {
+    if (isRefusal(error)) throw new NamespacesError(causeOf(error));
+    throw error;
+  }
+}
+
 /** The machine lacks a right or a part; anything else is a fault of ours and no reason to skip. */
 function isRefusal(error: unknown): boolean {
   const { code } = error as NodeJS.ErrnoException;
@@ -161,7 +172,7 @@ function causeOf(error: unknown): string {
   return said === undefined || said === '' ? String(error) : said;
 }
 
-/** Whether a process may be given a monotonic clock of its own (Linux 6.3 enters the new time namespace at exec). */
+/** Whether a process may be given a monotonic clock of its own: recent Linux enters a new time namespace at exec. */
 export function hasTimeNamespaces(): boolean {
   try {
     const shifted = execFileSync('unshare', ['--time', '--boottime', '100000000', 'cat', '/proc/uptime']);

@@ -3,11 +3,10 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it, type TestContext } from 'vitest';
+import { Namespaces, NamespacesError } from '../namespaces/namespaces.ts';
 import { makeBox, OTHER_STATION, until } from './boxes.ts';
 
 const PROCESS = fileURLToPath(new URL('./box-process.ts', import.meta.url));
-const NAMES = ['a', 'b'].map((end) => `starling-${process.pid}-${end}`);
-
 interface Running {
   child: ChildProcess;
   nodeId: string;
@@ -15,29 +14,21 @@ interface Running {
   unhandled: string[];
 }
 
-function ip(...words: string[]): void {
-  execFileSync('ip', words, { stdio: 'pipe' });
-}
-
-/** Two namespaces and a cable between them: a switch with no router. Both ends up, no addresses yet. */
-function plugCable(context: TestContext): void {
+/** Two namespaces on a switch with no router, the second without an address yet. */
+function plugCables(context: TestContext, namespaces: Namespaces): void {
   try {
-    for (const name of NAMES) ip('netns', 'add', name);
-    ip('link', 'add', 'cable0', 'netns', NAMES[0]!, 'type', 'veth', 'peer', 'name', 'cable0', 'netns', NAMES[1]!);
-    for (const name of NAMES) {
-      ip('-n', name, 'link', 'set', 'lo', 'up');
-      ip('-n', name, 'link', 'set', 'cable0', 'up');
-    }
+    namespaces.start();
+    namespaces.add('a', '10.77.0.1');
+    namespaces.add('b');
   } catch (error) {
-    const said = (error as { stderr?: Buffer }).stderr?.toString().trim() ?? String(error);
-    context.skip(`no network namespaces here (needs root and iproute2): ${said}`);
+    if (!(error instanceof NamespacesError)) throw error;
+    context.skip(error.message);
   }
 }
 
-async function run(namespace: string, number: number, ...words: string[]): Promise<Running> {
-  const child = spawn('ip', ['netns', 'exec', namespace, process.execPath, PROCESS, String(number), ...words], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
+async function run(within: string[], number: number, ...station: string[]): Promise<Running> {
+  const [command = '', ...words] = [...within, process.execPath, PROCESS, String(number), ...station];
+  const child = spawn(command, words, { stdio: ['pipe', 'pipe', 'inherit'] });
   const running: Running = { child, nodeId: '', peers: [], unhandled: [] };
   createInterface({ input: child.stdout! }).on('line', (line) => {
     const said = JSON.parse(line) as { nodeId?: string; peers?: string[]; unhandled?: string };
@@ -58,28 +49,23 @@ async function end(boxes: Running[]): Promise<void> {
 
 describe('on a switch with no router', () => {
   const running: Running[] = [];
+  const namespaces = new Namespaces(null);
 
   afterEach(async () => {
     await end(running);
     running.length = 0;
-    for (const name of NAMES) {
-      try {
-        ip('netns', 'del', name);
-      } catch {
-        // it was never made
-      }
-    }
+    await namespaces.stop();
   });
 
   it('boxes of one station find each other, also when the cable is plugged in later, and find no others', async (context) => {
-    plugCable(context);
-    const [first, second] = NAMES as [string, string];
-    ip('-n', first, 'addr', 'add', '10.77.0.1/24', 'dev', 'cable0');
+    plugCables(context, namespaces);
+    const [first, second] = [namespaces.inside('a'), namespaces.inside('b')];
     const a = await run(first, 1);
     const b = await run(second, 2);
     running.push(a, b);
-    expect(execFileSync('ip', ['-n', first, 'route', 'show', 'default']).toString()).toBe('');
-    ip('-n', second, 'addr', 'add', '10.77.0.2/24', 'dev', 'cable0');
+    const [command = '', ...words] = [...first, 'ip', 'route', 'show', 'default'];
+    expect(execFileSync(command, words).toString()).toBe('');
+    namespaces.address('b', '10.77.0.2');
     const foreign = await run(second, 3, OTHER_STATION);
     running.push(foreign);
     await until('they meet', () => a.peers.includes(b.nodeId) && b.peers.includes(a.nodeId), 20_000);
