@@ -146,7 +146,8 @@ async function main(): Promise<void> {
   const radio: Radio = new Radio({
     run: (settings) => run(settings, radio, log),
     load: loadAfterReset,
-    putBack: (before) => putBackSettings(dataDir, before),
+    readFile: () => readSettingsFile(dataDir),
+    putBack: (file) => putBackSettings(dataDir, file),
     giveUp,
     log,
   });
@@ -558,9 +559,8 @@ function composeBox(house: House, shown: Shown, status: () => unknown): BoxSetti
     {
       playback,
       outputs: outputChoices,
-      readFile: () => readSettingsFile(dataDir),
       save: (changes) => saveSettings(dataDir, changes),
-      restart: (before) => radio.restart(before),
+      restart: (changed) => radio.restart(changed),
       resetAll: () => {
         orderReset(dataDir);
         radio.restart();
@@ -582,9 +582,9 @@ function networkNames(wifi: Wifi | null): string[] {
   return names.filter((name) => name != null && name !== '') as string[];
 }
 
-function putBackSettings(dataDir: string, before: SettingsJson | null): void {
-  if (before === null) rmSync(join(dataDir, SETTINGS_FILE), { force: true });
-  else writeSettingsFile(dataDir, before);
+function putBackSettings(dataDir: string, file: SettingsJson | null): void {
+  if (file === null) rmSync(join(dataDir, SETTINGS_FILE), { force: true });
+  else writeSettingsFile(dataDir, file);
 }
 
 const STARTED_MONO_MS = monoMs();

@@ -37,12 +37,10 @@ export interface BoxActionsComponents {
   playback: Pick<PlaybackPort, 'setVolume' | 'setTrim' | 'testTone'>;
   /** Outputs of this machine. */
   outputs(): string[];
-  /** The settings file as it is. */
-  readFile(): SettingsJson | null;
   /** Changes keys of it, null removes one. @returns problems; then nothing was written */
   save(changes: SettingsJson): Problem[];
-  /** The radio begins anew within a second; when it cannot, with the settings file as it was: `before`. */
-  restart(before: SettingsJson | null): void;
+  /** The radio begins anew within a second; when it cannot, with these keys of the settings file as they were. */
+  restart(changed: readonly string[]): void;
   /** Everything but the music is forgotten at the restart that this asks for. @throws when it cannot be ordered */
   resetAll(): void;
   /** Forgets the networks; null where this box has nothing to do with Wi-Fi. */
@@ -84,7 +82,7 @@ export class BoxSettings {
     this.#settings = { ...this.#settings, ...valuesOf(wanted) };
     const restarts = applied.some((key) => RESTARTING.has(key)) || !this.#applyLive(wanted);
     this.#components.log.info('settings changed', { keys: applied.join(', ') });
-    if (restarts) this.#components.restart(saved.value);
+    if (restarts) this.#components.restart(applied.map((key) => KEYS[key]!));
     return done({ applied, restarts });
   }
 
@@ -168,13 +166,11 @@ export class BoxSettings {
     });
   }
 
-  /** @returns the settings file as it was */
-  #save(change: SettingsChange, applied: readonly string[]): Answer<SettingsJson | null> {
-    const { readFile, save, log } = this.#components;
+  #save(change: SettingsChange, applied: readonly string[]): Answer {
+    const { save, log } = this.#components;
     try {
-      const before = readFile();
       const [problem] = save(Object.fromEntries(applied.map((key) => [KEYS[key]!, change[key]])));
-      if (problem === undefined) return done(before);
+      if (problem === undefined) return done(null);
       const { where, cause, allowed } = problem;
       return refused('bad_value', `${where} ${cause}.`, { field: applied[0], allowed });
     } catch (error) {

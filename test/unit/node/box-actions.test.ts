@@ -8,7 +8,7 @@ import { diagnosticsText, redact, secretsOf } from '../../../src/node/diagnostic
 import { loadIdentity } from '../../../src/node/identity.ts';
 import { carryOutReset, isResetOrdered, orderReset } from '../../../src/node/reset.ts';
 import { loadSettings, type Settings, saveSettings } from '../../../src/node/settings.ts';
-import { readSettingsFile, type SettingsJson } from '../../../src/node/settings-file.ts';
+import { readSettingsFile } from '../../../src/node/settings-file.ts';
 import { outputChoices } from '../../../src/node/sound-cards.ts';
 import { boxContract } from '../../web/ports-contract.ts';
 import { quiet } from './fakes.ts';
@@ -30,7 +30,7 @@ function load(argv: string[] = []): Settings {
 
 function setUp(argv: string[] = [], more: { hasTrim?: boolean; hasWifi?: boolean } = {}) {
   const calls: string[] = [];
-  const restarts: (SettingsJson | null)[] = [];
+  const restarts: (readonly string[])[] = [];
   const forgetWifi = async () => {
     calls.push('wifi');
     return done(null);
@@ -43,9 +43,8 @@ function setUp(argv: string[] = [], more: { hasTrim?: boolean; hasWifi?: boolean
         testTone: () => 'playing',
       },
       outputs: () => ['auto', 'alsa', 'null'],
-      readFile: () => readSettingsFile(dataDir),
       save: (changes) => saveSettings(dataDir, changes, { HOME: dataDir }),
-      restart: (before) => restarts.push(before),
+      restart: (changed) => restarts.push(changed),
       resetAll: () => orderReset(dataDir),
       resetWifi: more.hasWifi === true ? forgetWifi : null,
       diagnostics: async () => 'all well',
@@ -89,11 +88,13 @@ describe('BoxSettings', () => {
   it('starts anew for a name, a station, an output; and for a trim that the player cannot take live', () => {
     const { box, restarts } = setUp();
     expect(box.change({ name: 'Küche', station: 'Garten' })).toMatchObject({ value: { restarts: true } });
-    expect(restarts).toEqual([null]);
+    expect(restarts).toEqual([['name', 'station']]);
     expect(box.change({ output: 'null', volume: 1 })).toMatchObject({ value: { restarts: true } });
-    expect(restarts[1]).toEqual({ version: 1, name: 'Küche', station: 'Garten' });
+    expect(restarts[1]).toEqual(['output', 'volume']);
+    expect(readSettingsFile(dataDir)).toMatchObject({ name: 'Küche', station: 'Garten', output: 'null', volume: 1 });
     const old = setUp([], { hasTrim: false });
     expect(old.box.change({ trim_ms: 5 })).toMatchObject({ ok: true, value: { restarts: true } });
+    expect(old.restarts).toEqual([['trim']]);
   });
 
   it('changes nothing where nothing is new', () => {
