@@ -54,15 +54,15 @@ function isClaimed(state: ConsensusState, slot: number): boolean {
 }
 
 /**
- * The last moment to decide without having been told: some time before the music ends. Who has just woken waits nearly
- * to its very end: it has not met its neighbours yet, and a decision made alone would part it from them.
+ * The last moment to decide without having been told: some time before the music ends. Who has just woken waits up to a
+ * Delta before it: it has not met its neighbours yet, and a decision made alone would part it from them.
  */
 function lastMomentMs(state: ConsensusState, settling: Settling): number {
   const { deltaMs } = settling.phases;
   const endMs = endOf(headOf(state.chain!));
   const comparedMs = comparedAtMs(state, settling);
   const usualMs = endMs - 2 * deltaMs;
-  return comparedMs <= usualMs ? usualMs : Math.min(comparedMs, endMs - Math.floor(deltaMs / 4));
+  return comparedMs <= usualMs ? usualMs : Math.min(comparedMs, endMs - deltaMs);
 }
 
 /** When a node that woke has had time to compare tables with its neighbours. */

@@ -306,7 +306,7 @@ const elsewhere: Mutant[] = [
   {
     name: 'who has just woken decides before it met anybody',
     file: 'decide.ts',
-    find: 'return comparedMs <= usualMs ? usualMs : Math.min(comparedMs, endMs - Math.floor(deltaMs / 4));',
+    find: 'return comparedMs <= usualMs ? usualMs : Math.min(comparedMs, endMs - deltaMs);',
     replace: 'return Math.max(usualMs, comparedMs - 3_600_000);',
   },
   {
