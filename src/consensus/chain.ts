@@ -39,6 +39,7 @@ export function enterChain(turn: Turn, chain: Chain): void {
   // What this node signed on another branch of its log stays signed, and what it owned up to stays true.
   if (state.chain?.genesis === chain.genesis) forgetRecords(turn);
   else if (state.chain !== null) forgetChain(turn);
+  ownAccount(turn, chain.genesis);
   state.chain = chain;
   persist(turn, 'bootstrap', { v: 1, body: chain.bootstrap.body, sig: chain.bootstrap.sig });
   const derivable = chain.links[0]!.record.slot === 0;
@@ -48,7 +49,15 @@ export function enterChain(turn: Turn, chain: Chain): void {
   afterGrowth(turn);
 }
 
-/** Leaves the log for good. */
+/** The account of own divergence lasts as long as its genesis, however often the log is left: slots of another are other slots. */
+export function ownAccount(turn: Turn, genesis: RecordHash): void {
+  const { state } = turn;
+  if (state.divergence.genesis === genesis) return;
+  if (state.divergence.genesis !== null) persist(turn, 'divergence', null);
+  state.divergence = { genesis, lastSlot: -1, run: 0, bannedAt: -1, divergedMs: 0, sinceMs: null };
+}
+
+/** Leaves the log. What this node owned up to stays true: it may come back. */
 export function forgetChain(turn: Turn): void {
   const { state } = turn;
   if (state.chain === null) return;
@@ -57,9 +66,6 @@ export function forgetChain(turn: Turn): void {
   for (const key of state.ownProposals.keys()) persist(turn, key, null);
   state.ownProposals.clear();
   state.divergedStates.clear();
-  // Slots of another genesis are other slots.
-  state.divergence = { lastSlot: -1, run: 0, bannedAt: -1, divergedMs: 0, sinceMs: null };
-  persist(turn, 'divergence', null);
 }
 
 function forgetRecords(turn: Turn): void {

@@ -41,11 +41,14 @@ function otherRules(a: Proposal | StateMessage, log: Log): number | null {
   return a.rules_hash !== log.rulesHash && a.target_slot - 2 >= log.rulesSince ? a.target_slot : null;
 }
 
-/** A STATE that owns up to diverging by choice in a slot, and a proposal that reports that very slot as in sync. */
+/**
+ * A STATE that owns up to diverging by choice in a slot, and a proposal that reports that very slot as in sync. Both of
+ * them lately: a box may lose its memory, and words are kept by others for ever.
+ */
 function falseReport(a: Proposal | StateMessage, b: Proposal | StateMessage, log: Log): number | null {
   if (a.type !== 'STATE' || b.type !== 'PROPOSAL') return null;
   if (a.genesis !== log.genesis || !onThisLog(b, log) || !a.diverged || a.reason !== 'moderation') return null;
-  return deniesDivergence(b, a.slot) ? b.target_slot : null;
+  return isRecent(a.slot, log) && deniesDivergence(b, a.slot) ? b.target_slot : null;
 }
 
 /** Whether the proposal's report says that its author was in sync in `slot`. Slots it does not speak of deny nothing. */

@@ -1,6 +1,6 @@
 /** From a box that knows nothing to a member: listening, deploying, joining, following the flock's clock. */
 import { readBootstrap } from './canonical.ts';
-import { announceFrom, enterChain, forgetChain } from './chain.ts';
+import { announceFrom, enterChain, forgetChain, ownAccount } from './chain.ts';
 import { unpackLink } from './checkpoint.ts';
 import type { Phase, SyncResponse, TrackOffer } from './events.ts';
 import { smallHash } from './hash.ts';
@@ -11,7 +11,7 @@ import { type Rules, rulesJson } from './rules.ts';
 import { openSettling, takeProposal } from './settle.ts';
 import { signBootstrap, verifyBootstrap } from './signed.ts';
 import type { Chain, ConsensusState, Joining, Turn } from './state.ts';
-import { count, endOf, epochAt, headOf, isOnChain } from './state.ts';
+import { count, endOf, epochAt, headOf, isOnChain, playingLink } from './state.ts';
 import { ask, BadAnswerError, isAsking, linkFromRow } from './sync.ts';
 import { BASIS, LOOKAHEAD } from './timeline.ts';
 
@@ -157,6 +157,7 @@ function becomeMember(turn: Turn): void {
 export function resume(turn: Turn, chain: Chain): void {
   const { state } = turn;
   state.chain = chain;
+  ownAccount(turn, chain.genesis);
   openSettling(state);
   takeOwnProposals(turn);
   if (state.forgetful) recall(turn);
@@ -256,7 +257,8 @@ export function takeCheckpoint(turn: Turn, from: NodeId, response: SyncResponse)
   if (joining === null || joining.chain !== null) return;
   try {
     const chain = readCheckpoint(state, joining.genesis, response);
-    if (isContradicted(state, chain, joining.onto)) throw new BadAnswerError('the heads heard do not stand on it');
+    const contradicted = joining.onto === null ? isContradicted(state, chain) : isOutvoted(turn, chain);
+    if (contradicted) throw new BadAnswerError('the heads heard do not stand on it');
     joining.chain = chain;
     joinDueNow(turn);
   } catch (error) {
@@ -288,23 +290,36 @@ function readBase(base: unknown, genesis: RecordHash): Link[] {
 }
 
 /** More voices stand beside this chain than on it. Heads beyond its end say nothing. */
-function isContradicted(state: ConsensusState, chain: Chain, onto: Joining['onto']): boolean {
-  const claims =
-    onto === null
-      ? [...state.statuses.values()]
-      : [...onto].flatMap((id) => {
-          const body = state.heard.get(id)?.state.body;
-          return body === undefined ? [] : [{ genesis: body.genesis, head: body.head, headSlot: body.head_slot }];
-        });
+function isContradicted(state: ConsensusState, chain: Chain): boolean {
   let on = 0;
   let beside = 0;
-  for (const { genesis, head, headSlot } of claims) {
+  for (const { genesis, head, headSlot } of state.statuses.values()) {
     if (genesis !== chain.genesis || head === null) continue;
     if (headSlot > headOf(chain).record.slot || headSlot < chain.links[0]!.record.slot) continue;
     if (isOnChain(chain, headSlot, head)) on++;
     else beside++;
   }
   return beside > on;
+}
+
+/**
+ * Fewer members stand on this log of our genesis than elsewhere, or none: its base is nothing but somebody's claim. Heads
+ * beyond its end count against it too, or a log would be made short enough to be on nobody's way. Members by our own
+ * head: who is one there is for its authors to say.
+ */
+function isOutvoted(turn: Turn, chain: Chain): boolean {
+  const { state } = turn;
+  const { roster, rules } = headOf(state.chain!).log;
+  const epoch = epochAt(state, turn.nowMs);
+  let on = 0;
+  let against = 0;
+  for (const [id, { state: signed, mutedUntil }] of state.heard) {
+    const { head, head_slot: slot, epoch: spoken } = signed.body;
+    if (!roster.entries.has(id) || epoch - spoken > rules.state_fresh_epochs || mutedUntil >= epoch) continue;
+    if (isOnChain(chain, slot, head)) on++;
+    else against++;
+  }
+  return on === 0 || against > on;
 }
 
 /** The clock follows a genesis now: if it is the one being joined, this node is in. */
@@ -352,6 +367,19 @@ function recall(turn: Turn): void {
   state.ownEpochGenesis = chain.genesis;
   const value = { v: 1 as const, epoch: state.ownEpoch, genesis: chain.genesis };
   turn.effects.push({ type: 'persist', key: 'epoch', value });
+  recallAccount(turn);
+}
+
+/**
+ * An earlier life may have owned up to a divergence that this one knows nothing of, in what plays now at the latest.
+ * Reports speak of the slots after that alone, and deny nothing before.
+ */
+function recallAccount(turn: Turn): void {
+  const { state } = turn;
+  const slot = (playingLink(state.chain!, turn.nowMs) ?? headOf(state.chain!)).record.slot;
+  if (state.divergence.lastSlot >= slot - 1) return;
+  state.divergence = { ...state.divergence, lastSlot: slot, run: 0, divergedMs: 0 };
+  turn.effects.push({ type: 'persist', key: 'divergence', value: { v: 1, ...state.divergence } });
 }
 
 // Being a member

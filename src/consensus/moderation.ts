@@ -50,7 +50,8 @@ const banAfter = (state: ConsensusState): number =>
 
 /** Slots only ever count upwards: after a heal a smaller number must not deny what was said of a larger one. */
 function enterSlot(account: DivergenceAccount, slot: number, banAfterSlots: number): void {
-  if (slot <= account.lastSlot) return;
+  // A run of 0: what was said of that slot in an earlier life is not known.
+  if (slot < account.lastSlot || (slot === account.lastSlot && account.run > 0)) return;
   account.run = slot === account.lastSlot + 1 ? account.run + 1 : 1;
   account.lastSlot = slot;
   if (account.run >= banAfterSlots) account.bannedAt = slot;

@@ -7,12 +7,14 @@ import type { Link } from './link.ts';
 import { bootstrapLinks, deriveLink, genesisHash } from './log.ts';
 import type { Bootstrap, Proposal, Signed } from './messages.ts';
 import { readMessage } from './shape.ts';
-import type { Chain, ConsensusState, DivergenceAccount } from './state.ts';
+import { verifySigned } from './signed.ts';
+import type { Chain, ConsensusState, DivergenceAccount, Turn } from './state.ts';
 
 /** Takes in what was signed before; returns the log, or null when there is none that holds together. */
-export function restore(state: ConsensusState, kept: Record<string, Persisted>): Chain | null {
+export function restore(turn: Turn, kept: Record<string, Persisted>): Chain | null {
+  const { state } = turn;
   try {
-    restoreVoice(state, kept);
+    restoreVoice(turn, kept);
     return restoreChain(state, kept);
   } catch (error) {
     state.lastRefusal = (error as Error).message;
@@ -22,35 +24,50 @@ export function restore(state: ConsensusState, kept: Record<string, Persisted>):
 
 const isWhole = (value: unknown): value is number => Number.isSafeInteger(value);
 
-/** A row that is damaged is passed over: a box must start. */
-function restoreVoice(state: ConsensusState, kept: Record<string, Persisted>): void {
-  const { epoch, divergence } = kept;
-  if (isWhole(epoch?.epoch) && typeof epoch.genesis === 'string') {
-    state.ownEpoch = epoch.epoch;
-    state.ownEpochGenesis = epoch.genesis;
-  }
-  const account = readAccount(divergence);
-  if (account !== null) state.divergence = account;
-  for (const [key, value] of Object.entries(kept)) {
-    if (!key.startsWith('own:')) continue;
-    const signed = readOwn(value);
-    if (signed === null) state.forgetful = true;
-    else state.ownProposals.set(key, signed);
+/** A row that is damaged is dropped, and a box that lost one of its words knows that it has: it must start. */
+function restoreVoice(turn: Turn, kept: Record<string, Persisted>): void {
+  const { state } = turn;
+  for (const [key, row] of Object.entries(kept)) {
+    if (!isOfVoice(key) || restoreWord(state, key, row)) continue;
+    state.forgetful = true;
+    turn.effects.push({ type: 'persist', key, value: null });
   }
 }
 
-function readOwn({ body, sig }: Persisted): Signed<Proposal> | null {
+const isOfVoice = (key: string): boolean => key === 'epoch' || key === 'divergence' || key.startsWith('own:');
+
+/** Takes one row in. False: it is damaged. */
+function restoreWord(state: ConsensusState, key: string, row: Persisted): boolean {
+  if (key === 'epoch') {
+    if (!isWhole(row?.epoch) || typeof row.genesis !== 'string') return false;
+    state.ownEpoch = row.epoch;
+    state.ownEpochGenesis = row.genesis;
+    return true;
+  }
+  if (key === 'divergence') {
+    const account = readAccount(row);
+    if (account !== null) state.divergence = account;
+    return account !== null;
+  }
+  const signed = readOwn(state, row);
+  if (signed !== null) state.ownProposals.set(key, signed);
+  return signed !== null;
+}
+
+function readOwn(state: ConsensusState, row: Persisted): Signed<Proposal> | null {
   try {
-    return readMessage('proposal', { body, sig }) as Signed<Proposal>;
+    const signed = readMessage('proposal', { body: row.body, sig: row.sig }) as Signed<Proposal>;
+    return signed.body.node_id === state.crypto.nodeId && verifySigned(state, signed) ? signed : null;
   } catch {
     return null;
   }
 }
 
 function readAccount(row: Persisted | undefined): DivergenceAccount | null {
-  const { lastSlot, run, bannedAt, divergedMs, sinceMs } = (row ?? {}) as Record<string, unknown>;
+  const { genesis, lastSlot, run, bannedAt, divergedMs, sinceMs } = (row ?? {}) as Record<string, unknown>;
+  if (typeof genesis !== 'string') return null;
   if (!isWhole(lastSlot) || !isWhole(run) || !isWhole(bannedAt) || !isWhole(divergedMs)) return null;
-  return { lastSlot, run, bannedAt, divergedMs, sinceMs: isWhole(sinceMs) ? sinceMs : null };
+  return { genesis, lastSlot, run, bannedAt, divergedMs, sinceMs: isWhole(sinceMs) ? sinceMs : null };
 }
 
 function restoreChain(state: ConsensusState, kept: Record<string, Persisted>): Chain | null {

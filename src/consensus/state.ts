@@ -110,6 +110,8 @@ export interface Playing {
 
 /** A node's account of its own divergence by choice. Persisted: a restart must not deny what was said before. */
 export interface DivergenceAccount {
+  /** Genesis whose slots it speaks of; null before there was one. */
+  genesis: RecordHash | null;
   /** Newest slot in which this node diverged by choice; -1: never. */
   lastSlot: number;
   /** Slots in a row up to and with lastSlot. */
@@ -327,7 +329,7 @@ export function createConsensus(init: ConsensusInit): ConsensusState {
     fetching: new Map(),
     fetchMs: 0,
     divergedStates: new Map(),
-    divergence: { lastSlot: -1, run: 0, bannedAt: -1, divergedMs: 0, sinceMs: null },
+    divergence: { genesis: null, lastSlot: -1, run: 0, bannedAt: -1, divergedMs: 0, sinceMs: null },
     joinSaidMonoMs: null,
     digestMonoMs: 0,
     requests: new Map(),

@@ -132,7 +132,7 @@ function start(turn: Turn, restored: Parameters<typeof restore>[1], random: Uint
   state.startedMonoMs = turn.monoMs;
   state.random = random;
   turn.effects.push({ type: 'indicate', indication: { kind: 'phase', phase: state.phase } });
-  const chain = restore(state, restored);
+  const chain = restore(turn, restored);
   if (chain !== null && covers(chain, turn.nowMs)) resume(turn, chain);
   else
     for (const key of Object.keys(restored)) if (isOfLog(key)) turn.effects.push({ type: 'persist', key, value: null });

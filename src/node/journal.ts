@@ -51,7 +51,7 @@ export class Journal {
     this.#remove = this.#database.prepare('DELETE FROM entries WHERE key = ?');
   }
 
-  /** What was found damaged and left out, for people: the file as a whole, or rows of it. */
+  /** What was found damaged, for people: the file as a whole, or rows of it. */
   get damage(): readonly string[] {
     return this.#damage;
   }
@@ -67,15 +67,13 @@ export class Journal {
     }
   }
 
-  /** Everything kept so far. A row that cannot be read is left out. */
+  /** Everything kept so far. A row that cannot be read is handed over empty: whoever wrote it must know that it was there. */
   read(): Record<string, Persisted> {
     const restored: Record<string, Persisted> = {};
     for (const row of this.#database.prepare('SELECT key, value FROM entries').iterate()) {
-      try {
-        restored[row.key as string] = decode(row.value as Uint8Array) as Persisted;
-      } catch {
-        this.#damage.push(`the row ${String(row.key).slice(0, 80)} cannot be read`);
-      }
+      const value = readValue(row.value as Uint8Array);
+      if (value === null) this.#damage.push(`the row ${String(row.key).slice(0, 80)} cannot be read`);
+      restored[row.key as string] = value ?? { v: 1 };
     }
     return restored;
   }
@@ -98,6 +96,15 @@ export class Journal {
 
   close(): void {
     if (this.#database.isOpen) this.#database.close();
+  }
+}
+
+function readValue(bytes: Uint8Array): Persisted | null {
+  try {
+    const value = decode(bytes) as Persisted | null;
+    return typeof value === 'object' && value !== null && value.v === 1 ? value : null;
+  } catch {
+    return null;
   }
 }
 

@@ -12,7 +12,14 @@ export function falseReports(flock: VirtualFlock, nodes: readonly SimNode[]): vo
         if (effect.type === 'schedule' && effect.slot % 3 !== 0) diverge(flock, node, effect);
       },
       hear: () => {
-        node.state.divergence = { lastSlot: -1, run: 0, bannedAt: -1, divergedMs: 0, sinceMs: null };
+        node.state.divergence = {
+          ...node.state.divergence,
+          lastSlot: -1,
+          run: 0,
+          bannedAt: -1,
+          divergedMs: 0,
+          sinceMs: null,
+        };
         return true;
       },
     };

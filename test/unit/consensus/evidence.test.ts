@@ -5,7 +5,7 @@ import type { EvidenceOp, StateMessage } from '../../../src/consensus/messages.t
 import { carry, Hand, makeStation, opBy, proposalBy, stateBy } from './station.ts';
 
 const hand = new Hand(makeStation(4), 0, { offers: [] });
-for (let i = 0; i < 4; i++) carry(hand, []);
+for (let i = 0; i < 16; i++) carry(hand, []);
 const slot = hand.head.record.slot + 1;
 const ACCUSED = 2;
 
@@ -33,6 +33,12 @@ describe('a report against its author’s own STATE', () => {
     expect(verdictOn({ diverged: false, reason: null })).toBeNull();
     expect(verdictOn({ reason: 'fetch' })).toBeNull();
     expect(verdictOn({}, 0)).toBeNull();
+  });
+
+  it('is none about a slot long ago: words are kept by others for ever', () => {
+    const at = hand.head.record.slot;
+    expect(verdictOn({ slot: at - 15 }, 40)).toBe(slot);
+    expect(verdictOn({ slot: at - 16 }, 40)).toBeNull();
   });
 
   it('is none about slots that the report does not speak of, or on another log', () => {

@@ -125,4 +125,52 @@ describe('a node whose journal is damaged in part', () => {
     expect(node.state.counters.proposed).toBeGreaterThan(3);
     for (const other of flock.nodes) expect(other.state.counters.equivocations).toBeUndefined();
   });
+
+  it.each([
+    ['epoch', 1],
+    ['own:', 2],
+    ['own:', 3],
+    ['divergence', 4],
+  ])('knows that it forgets when its row %s cannot be read, and starts clean the next time (seed %i)', (kind, seed) => {
+    const { flock, node } = flockOf(seed);
+    const { genesis } = node.state.chain!;
+    const account = { v: 1 as const, genesis, lastSlot: 1, run: 1, bannedAt: -1, divergedMs: 0, sinceMs: null };
+    // Right after it proposed: its word is open, and the others know it.
+    const before = node.state.counters.proposed ?? 0;
+    for (let i = 0; i < 200 && (node.state.counters.proposed ?? 0) === before; i++) settle(flock, 250);
+    settle(flock, 200);
+    flock.stop(node.index);
+    node.disk.set('divergence', account);
+    const damaged = [...node.disk.keys()].filter((key) => key.startsWith(kind));
+    expect(damaged.length).toBeGreaterThan(0);
+    for (const key of damaged) node.disk.set(key, { v: 1 });
+    settle(flock, 100);
+    flock.start(node.index);
+    expect(node.state.counters.resumed).toBe(1);
+    expect(node.state.forgetful).toBe(true);
+    expect(node.state.recalling).not.toBeNull();
+    for (const key of damaged) expect(node.disk.get(key)).not.toEqual({ v: 1 });
+    settle(flock, 200_000);
+    expect(says(node, 'ownKeyElsewhere')).toBe(false);
+    expect(node.state.phase).toBe('member');
+    for (const other of flock.nodes) {
+      const { equivocations, doubleStates, falseReports } = other.state.counters;
+      expect({ equivocations, doubleStates, falseReports }).toEqual({});
+    }
+    flock.stop(node.index);
+    settle(flock, 100);
+    flock.start(node.index);
+    expect(node.state.forgetful).toBe(false);
+  });
+
+  it('takes no word for its own that its key did not sign', () => {
+    const { flock, node } = flockOf(10);
+    flock.stop(node.index);
+    const key = [...node.disk.keys()].find((name) => name.startsWith('own:'))!;
+    const { body, sig } = node.disk.get(key) as unknown as { body: { timestamp: number }; sig: Uint8Array };
+    node.disk.set(key, { v: 1, body: { ...body, timestamp: body.timestamp + 1 }, sig });
+    flock.start(node.index);
+    expect(node.state.forgetful).toBe(true);
+    expect(node.state.ownProposals.has(key)).toBe(false);
+  });
 });

@@ -43,16 +43,17 @@ describe('Journal', () => {
     journal.close();
   });
 
-  it('passes over a row that cannot be read, and tells it', () => {
+  it('hands a row that cannot be read over empty, and tells it', () => {
     const journal = new Journal(directory);
     journal.write([{ key: 'a', value: { v: 1 } }]);
     journal.close();
     const database = new DatabaseSync(join(directory, 'journal.db'));
-    database.exec("INSERT INTO entries(key, value) VALUES ('b', x'ff00ff')");
+    // No CBOR; a number; and a map without its version.
+    database.exec("INSERT INTO entries(key, value) VALUES ('b', x'ff00ff'), ('c', x'07'), ('d', x'a0')");
     database.close();
     const again = new Journal(directory);
-    expect(again.read()).toEqual({ a: { v: 1 } });
-    expect(again.damage).toHaveLength(1);
+    expect(again.read()).toEqual({ a: { v: 1 }, b: { v: 1 }, c: { v: 1 }, d: { v: 1 } });
+    expect(again.damage).toHaveLength(3);
     again.close();
   });
 
