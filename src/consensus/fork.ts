@@ -183,53 +183,67 @@ export function crossDue(turn: Turn): void {
 const PATIENT = 4;
 
 /**
- * A long partition, and nodes that joined during it by a checkpoint, leave logs that no record connects. The one that
- * weighs more over the roster of our oldest record holds, as in any other fork; after a long tie the one that the lowest
- * id stands on. We join it like a newcomer.
+ * A long partition, and nodes that joined during it by a checkpoint, leave logs that no record connects. Nobody here can
+ * show the fork point, so both rosters that we can vouch for are asked, that of our oldest record and that of our head.
+ * We join the log that holds like a newcomer.
  */
 function weighStrayed(turn: Turn, epoch: number): void {
   const { state } = turn;
   if (state.strayed.size === 0 || state.joining !== null) return;
-  const { own, theirs } = strayedVoices(state, epoch);
-  if (theirs.size === 0) {
+  const voices = strayedVoices(state, epoch);
+  if (voices.theirs.size === 0) {
     state.strayedConflict = null;
     return;
   }
   const conflict = state.strayedConflict ?? { streak: 0, since: epoch, seen: epoch };
   state.strayedConflict = conflict;
   const { fork_epochs, escalate_epochs } = rulesNow(state);
-  const difference = excess(state, theirs, own);
-  const theirsIsLower = lowest(theirs) < lowest(own);
-  const holds = difference > 0 || (difference === 0 && theirsIsLower && epoch - conflict.since >= escalate_epochs);
+  const theirsIsLower = lowest(voices.theirs) < lowest(voices.own);
+  const { before, now } = excess(state, voices);
+  const holds = (before > 0 && now >= 0) || (before === 0 && now > 0 && epoch - conflict.since >= escalate_epochs);
   conflict.streak = holds ? conflict.streak + 1 : 0;
   if (conflict.streak < fork_epochs * (theirsIsLower ? 1 : PATIENT) || !isNearTrackEnd(turn)) return;
   state.strayedConflict = null;
   count(state, 'rejoins');
   crossAtEnd(turn);
-  startJoining(turn, state.chain!.genesis, theirs);
+  startJoining(turn, state.chain!.genesis, voices.theirs);
 }
 
-/** Fresh voices on our log, this node's own among them, and those that strayed from it. */
-function strayedVoices(state: ConsensusState, epoch: number): { own: Set<NodeId>; theirs: Set<NodeId> } {
+interface Sides {
+  own: ReadonlySet<NodeId>;
+  theirs: ReadonlySet<NodeId>;
+}
+
+/** Fresh voices of members on our log, this node's own among them, and on a log that strayed from it. */
+function strayedVoices(state: ConsensusState, epoch: number): Sides {
   const fresh = rulesNow(state).state_fresh_epochs;
+  const { entries } = headOf(state.chain!).log.roster;
   const own = new Set([state.crypto.nodeId]);
   const theirs = new Set<NodeId>();
   for (const [id, { state: signed, mutedUntil }] of state.heard) {
     const { head, head_slot: slot, epoch: spoken } = signed.body;
     const isKnown = isOnChain(state.chain!, slot, head) || findLink(state, slot, head) !== undefined;
     if (isKnown) state.strayed.delete(id);
-    if (epoch - spoken > fresh || mutedUntil >= epoch) continue;
+    // Strangers cost nothing to make, and who lapsed or left speaks for nobody.
+    if (epoch - spoken > fresh || mutedUntil >= epoch || !entries.has(id)) continue;
     if (state.strayed.has(id)) theirs.add(id);
     else if (isOnChain(state.chain!, slot, head)) own.add(id);
   }
   return { own, theirs };
 }
 
-/** By how much some voices outweigh others, over the roster of our oldest record: the fork is older. */
-function excess(state: ConsensusState, theirs: ReadonlySet<NodeId>, own: ReadonlySet<NodeId>): number {
-  const { entries } = state.chain!.links[0]!.log.roster;
-  const weight = (ids: ReadonlySet<NodeId>): number => [...ids].filter((id) => entries.has(id)).length;
-  return weight(theirs) - weight(own);
+/**
+ * By how much the strayed voices outweigh ours: by the roster of our oldest record, which is near the fork, and by that
+ * of our head. A log that is known from its first record has no older fork: its first roster, the deployer's, says
+ * nothing, and only who outweighs us now is followed.
+ */
+function excess(state: ConsensusState, { own, theirs }: Sides): { before: number; now: number } {
+  const oldest = state.chain!.links[0]!;
+  const difference = ({ log }: Link): number => {
+    const weight = (ids: ReadonlySet<NodeId>): number => [...ids].filter((id) => log.roster.entries.has(id)).length;
+    return weight(theirs) - weight(own);
+  };
+  return { before: oldest.record.slot === 0 ? 0 : difference(oldest), now: difference(headOf(state.chain!)) };
 }
 
 const lowest = (ids: ReadonlySet<NodeId>): NodeId => [...ids].reduce((a, b) => (a < b ? a : b));
@@ -246,8 +260,9 @@ function reconsiderLeaving(turn: Turn, epoch: number): void {
     takeCensus(turn);
     if (joining.genesis < chain.genesis || strongestRival(turn) === joining.genesis) return;
   } else {
-    const { own, theirs } = strayedVoices(state, epoch);
-    if (excess(state, theirs, own) >= 0 && theirs.size > 0) return;
+    const voices = strayedVoices(state, epoch);
+    const { before, now } = excess(state, voices);
+    if (voices.theirs.size > 0 && before >= 0 && now >= 0 && before + now > 0) return;
   }
   count(state, 'joinsAbandoned');
   stayHere(turn);
