@@ -4,6 +4,7 @@ import { drawInput } from './draw.ts';
 import type { TrackOffer } from './events.ts';
 import { hashValue } from './hash.ts';
 import { MAX_DURATION_MS } from './limits.ts';
+import type { LogState } from './link.ts';
 import { admits } from './log.ts';
 import type { Proposal, ProposalReport, Signed } from './messages.ts';
 import { makeReport } from './moderation.ts';
@@ -121,25 +122,36 @@ function chooseBody(turn: Turn, settling: Settling, report: ProposalReport): Pro
 function chooseOffer(state: ConsensusState, settling: Settling): TrackOffer | null {
   const log = headOf(state.chain!).log;
   const { rules } = settling.basis.log;
-  const open = openTracks(state);
-  const playedIn = new Map(log.history.map((h) => [h.track.track_hash, h.slot]));
+  const playedIn = newestSlots(log);
   let oldest: TrackOffer | null = null;
   let oldestSlot = Number.MAX_SAFE_INTEGER;
   for (const offer of state.offers) {
     if (offer.duration_ms < rules.min_track_ms || offer.duration_ms > rules.max_track_ms) continue;
     if (!admits(rules, offer.genre, offer.explicit)) continue;
-    const slot = open.has(offer.track_hash) ? settling.slot : (playedIn.get(offer.track_hash) ?? NEVER_PLAYED);
+    const slot = isOpen(state, offer.track_hash) ? settling.slot : (playedIn.get(offer.track_hash) ?? NEVER_PLAYED);
     if (slot < settling.slot - rules.repeat_slots) return offer;
     if (slot < oldestSlot) [oldest, oldestSlot] = [offer, slot];
   }
   return oldest;
 }
 
-/** Tracks that were proposed, here or elsewhere, for slots that are not decided yet. */
-function openTracks(state: ConsensusState): Set<string> {
-  const tracks = new Set<string>();
-  for (const settling of state.settling.values()) {
-    for (const value of settling.values.values()) tracks.add(value.message.body.track_hash);
+/** Whether a track was proposed, here or elsewhere, for a slot that is not decided yet. */
+function isOpen(state: ConsensusState, trackHash: string): boolean {
+  for (const { values } of state.settling.values()) {
+    for (const { message } of values.values()) if (message.body.track_hash === trackHash) return true;
   }
-  return tracks;
+  return false;
+}
+
+/** By log state, which the nodes of a simulation share. */
+const newest = new WeakMap<LogState, ReadonlyMap<string, number>>();
+
+/** The newest slot of each track in the history. */
+function newestSlots(log: LogState): ReadonlyMap<string, number> {
+  let slots = newest.get(log);
+  if (slots === undefined) {
+    slots = new Map(log.history.map(({ track, slot }) => [track.track_hash, slot]));
+    newest.set(log, slots);
+  }
+  return slots;
 }
