@@ -39,6 +39,7 @@ export function enterChain(turn: Turn, chain: Chain): void {
   // What this node signed on another branch of its log stays signed, and what it owned up to stays true.
   if (state.chain?.genesis === chain.genesis) forgetRecords(turn);
   else if (state.chain !== null) forgetChain(turn);
+  else state.recalling = null;
   ownAccount(turn, chain.genesis);
   state.chain = chain;
   persist(turn, 'bootstrap', { v: 1, body: chain.bootstrap.body, sig: chain.bootstrap.sig });

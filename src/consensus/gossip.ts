@@ -44,10 +44,17 @@ export function stateDue(turn: Turn): void {
   state.ownEpoch = epoch;
   state.ownEpochGenesis = state.chain.genesis;
   if (!speaksIn(state, state.crypto.nodeId, epoch)) return;
-  turn.effects.push({ type: 'persist', key: 'epoch', value: { v: 1, epoch, genesis: state.chain.genesis } });
+  persistEpoch(turn);
   const signed = signBody(state, makeState(turn, epoch));
   hear(turn, signed);
   turn.effects.push({ type: 'publish', topic: 'state', message: signed });
+}
+
+/** What is on disk before it is said; with the slots that are not remembered, as a second restart must not propose for them either. */
+export function persistEpoch(turn: Turn): void {
+  const { ownEpoch: epoch, ownEpochGenesis: genesis, recalling } = turn.state;
+  const forgotten = recalling === null ? {} : { forgotten_to: recalling.untilSlot };
+  turn.effects.push({ type: 'persist', key: 'epoch', value: { v: 1, epoch, genesis, ...forgotten } });
 }
 
 /**

@@ -3,6 +3,7 @@ import { readBootstrap } from './canonical.ts';
 import { announceFrom, enterChain, forgetChain, ownAccount } from './chain.ts';
 import { unpackLink } from './checkpoint.ts';
 import type { Phase, SyncResponse, TrackOffer } from './events.ts';
+import { persistEpoch } from './gossip.ts';
 import { smallHash } from './hash.ts';
 import type { Link } from './link.ts';
 import { admits, bootstrapFault, bootstrapLinks, genesisHash } from './log.ts';
@@ -365,8 +366,7 @@ function recall(turn: Turn): void {
   if (state.ownEpochGenesis !== chain.genesis) state.ownEpoch = -1;
   state.ownEpoch = Math.max(state.ownEpoch, untilEpoch);
   state.ownEpochGenesis = chain.genesis;
-  const value = { v: 1 as const, epoch: state.ownEpoch, genesis: chain.genesis };
-  turn.effects.push({ type: 'persist', key: 'epoch', value });
+  persistEpoch(turn);
   recallAccount(turn);
 }
 

@@ -42,6 +42,8 @@ function restoreWord(state: ConsensusState, key: string, row: Persisted): boolea
     if (!isWhole(row?.epoch) || typeof row.genesis !== 'string') return false;
     state.ownEpoch = row.epoch;
     state.ownEpochGenesis = row.genesis;
+    const { forgotten_to: untilSlot } = row;
+    if (isWhole(untilSlot)) state.recalling = { untilSlot, sinceEpoch: -1, untilEpoch: -1 };
     return true;
   }
   if (key === 'divergence') {

@@ -163,6 +163,28 @@ describe('a node whose journal is damaged in part', () => {
     expect(node.state.forgetful).toBe(false);
   });
 
+  it('proposes for no forgotten slot after a second restart either', () => {
+    const { flock, node } = flockOf(12);
+    const before = node.state.counters.proposed ?? 0;
+    for (let i = 0; i < 200 && (node.state.counters.proposed ?? 0) === before; i++) settle(flock, 250);
+    settle(flock, 200);
+    const said = [...node.state.ownProposals.values()].at(-1)!.body.target_slot;
+    for (let life = 0; life < 3; life++) {
+      flock.stop(node.index);
+      if (life === 0) for (const key of node.disk.keys()) if (key.startsWith('own:')) node.disk.set(key, { v: 1 });
+      settle(flock, 100);
+      flock.start(node.index);
+      expect(node.state.counters.resumed).toBe(1);
+      expect(node.state.forgetful).toBe(life === 0);
+      expect(node.state.recalling!.untilSlot).toBeGreaterThanOrEqual(said);
+      settle(flock, 1_500);
+    }
+    settle(flock, 200_000);
+    expect(says(node, 'ownKeyElsewhere')).toBe(false);
+    expect(node.state.counters.proposed).toBeGreaterThan(1);
+    for (const other of flock.nodes) expect(other.state.counters.equivocations).toBeUndefined();
+  });
+
   it('takes no word for its own that its key did not sign', () => {
     const { flock, node } = flockOf(10);
     flock.stop(node.index);
