@@ -37,6 +37,7 @@ import { diagnosticsText, secretsOf } from './node/diagnostics.ts';
 import { type DrawView, drawView } from './node/draw.ts';
 import { loadIdentity } from './node/identity.ts';
 import { Journal } from './node/journal.ts';
+import { LastTime } from './node/last-time.ts';
 import { rememberedPort, rememberPort } from './node/listen-port.ts';
 import { createLogger, type LineLogger } from './node/logger.ts';
 import { chooseSources, type MusicSources } from './node/music-sources.ts';
@@ -75,18 +76,7 @@ const DEMO_LIBRARY = { seed: 0, count: 12, minSeconds: 24, maxSeconds: 40 };
 /** Local monotonic clock in fractional milliseconds: CLOCK_MONOTONIC, the same for every process of this machine. */
 const monoMs = (): number => Number(process.hrtime.bigint()) / 1e6;
 
-/** The flock's time as the run before in this process had it: a restart is no reason to look for it again. */
-let lastTime: { stationId: string; initialOffsetMs: number; domain: string | null } | null = null;
-
-function openClock(stationId: string): StationClock {
-  const isSame = lastTime !== null && lastTime.stationId === stationId;
-  return new StationClock(isSame ? lastTime! : { initialOffsetMs: Date.now() - monoMs() });
-}
-
-function noteTime({ clock, stationId }: House): void {
-  const { synced, offsetMs } = clock.status(monoMs());
-  lastTime = synced ? { stationId, initialOffsetMs: offsetMs, domain: clock.domain } : null;
-}
+const lastTime = new LastTime();
 
 /** What stands between the rooms while they are made: the node comes last, and everybody asks it for the time. */
 interface House {
@@ -236,7 +226,8 @@ async function begin(settings: Settings, radio: Radio, log: LineLogger, closing:
   closing.add(showProgress(() => library.status(), process.stdout, log));
   tellWhereToFind(house, network, web.port);
   closing.add(() => rmSync(join(settings.dataDir, RUN_FILE), { force: true }));
-  closing.add(() => noteTime(house));
+  const { clock } = house;
+  closing.add(() => lastTime.note(house.stationId, { ...clock.status(monoMs()), domain: clock.domain }));
 }
 
 async function openHouse(settings: Settings, log: LineLogger, closing: Closing): Promise<House> {
@@ -268,7 +259,7 @@ async function openHouse(settings: Settings, log: LineLogger, closing: Closing):
     settings,
     log,
     journal,
-    clock: openClock(station),
+    clock: new StationClock(lastTime.startOf(station, Date.now() - monoMs())),
     identity,
     crypto: createCrypto(identity),
     stationId: station,
