@@ -342,8 +342,8 @@ const elsewhere: Mutant[] = [
   {
     name: 'two stations that change places',
     file: 'fork.ts',
-    find: '  reconsiderLeaving(turn, epoch);\n',
-    replace: '',
+    find: 'const genesis = toward ?? on;',
+    replace: 'const genesis = toward === on ? toward : on;',
   },
   {
     name: 'own last words after a lost journal are a clone’s',
