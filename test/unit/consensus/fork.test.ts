@@ -79,12 +79,15 @@ describe('fork choice', () => {
   });
 
   it('counts the roster of the fork point alone, and each key once', () => {
-    const { lower: hand, higher: other } = split(4);
+    const { lower: hand, higher: other, station } = split(4);
+    // One member brings the branch here: as heavy as ours, and the higher ticket.
+    const member = station.cryptos.findIndex((c) => c !== hand.crypto);
     const strangers = Array.from({ length: 20 }, (_, i) => simulatedCrypto(simulatedNodeId(50, i)));
     for (let epoch = 0; epoch < 5; epoch++) {
       hand.until(hand.nowMs + EPOCH);
       const { hash, record } = other.head;
       const before = hand.effects.length;
+      hand.hear(stateBy(hand, member, { head: hash, head_slot: record.slot }));
       for (const stranger of strangers) hand.hear(stateBy(hand, stranger, { head: hash, head_slot: record.slot }));
       answerFrom(hand, other, hand.effects.slice(before));
     }
