@@ -1,8 +1,10 @@
 import { defineConfig } from 'vitest/config';
 import { SkipReporter } from './test/skip-reporter.ts';
 
-// Two cores: unit tests go first and side by side, then the tests with real processes, one file at a time, because
-// players and networks that share a core with others measure the others.
+// Two cores: unit tests go first and side by side, then those with real parts that wait for nobody's clock (browsers,
+// files, models), side by side too; last the players and networks, one file at a time, because one that shares a core
+// with others measures the others.
+const BESIDE = ['web', 'library', 'setup', 'model'].map((folder) => `test/${folder}/**/*.test.ts`);
 const resultsFile = process.env.STARLING_TEST_RESULTS;
 
 export default defineConfig({
@@ -27,10 +29,21 @@ export default defineConfig({
         test: {
           name: 'real',
           include: ['test/*/**/*.test.ts'],
-          exclude: ['test/unit/**', 'test/simulation/**', '**/node_modules/**'],
+          exclude: ['test/unit/**', 'test/simulation/**', '**/node_modules/**', ...BESIDE],
           testTimeout: 120_000,
           hookTimeout: 60_000,
           fileParallelism: false,
+          pool: 'forks',
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
+          name: 'beside',
+          include: BESIDE,
+          testTimeout: 120_000,
+          hookTimeout: 60_000,
+          maxWorkers: 2,
           pool: 'forks',
           sequence: { groupOrder: 1 },
         },

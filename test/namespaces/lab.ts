@@ -40,17 +40,18 @@ export interface LabNodeInit {
 
 /** Everything of one run; `stop` takes it all away again, and so does the end of the process. */
 export class Lab {
-  readonly directory = mkdtempSync(join(tmpdir(), 'starling-lab-'));
   readonly nodes: FlockNode[] = [];
   readonly watch = new LabWatch();
   readonly #init: LabInit;
-  readonly #namespaces = new Namespaces(process.env.STARLING_KEEP === '1' ? null : this.directory);
   readonly #wires = new Map<string, ChildProcess>();
   readonly #music = new Map<string, Promise<string>>();
   readonly #ownUptime = hasTimeNamespaces();
   readonly #attackers: Attacker[] = [];
   /** Nodes and attackers, in the order of their addresses. */
   readonly #names: string[] = [];
+  /** Music, data and sockets of all nodes. */
+  #directory = '';
+  #namespaces = new Namespaces(null);
   #watching: Promise<void> | null = null;
   #stopped = false;
 
@@ -60,9 +61,11 @@ export class Lab {
 
   /** @throws NamespacesError */
   async start(): Promise<void> {
+    this.#directory = mkdtempSync(join(tmpdir(), 'starling-lab-'));
+    this.#namespaces = new Namespaces(process.env.STARLING_KEEP === '1' ? null : this.#directory);
     this.#namespaces.start();
     this.#namespaces.lose(0);
-    writeFileSync(join(this.directory, 'rules.json'), rulesJson(this.#init.rules));
+    writeFileSync(join(this.#directory, 'rules.json'), rulesJson(this.#init.rules));
     await this.#startWires('switch');
     this.#watching = this.#observe();
   }
@@ -86,7 +89,7 @@ export class Lab {
   async add(name: string, init: LabNodeInit = {}): Promise<FlockNode> {
     const music = await this.#musicOf(name);
     const host = this.#names.push(name);
-    const socket = join(this.directory, `${name}.sock`);
+    const socket = join(this.#directory, `${name}.sock`);
     const bootstrap = init.delayMs === undefined ? [] : this.#throughProxies(host, this.nodes);
     if (init.delayMs === undefined) {
       this.#namespaces.add(name, `10.77.0.${host}`);
@@ -163,12 +166,12 @@ export class Lab {
   }
 
   #command(name: string, music: string, dataDir: string): string[] {
-    const station = ['--station', STATION, '--rules', join(this.directory, 'rules.json')];
+    const station = ['--station', STATION, '--rules', join(this.#directory, 'rules.json')];
     return ['--name', name, '--music', music, '--data', dataDir, '--output', 'null', ...station];
   }
 
   #dataDir(name: string): string {
-    const directory = join(this.directory, `data-${name}`);
+    const directory = join(this.#directory, `data-${name}`);
     mkdirSync(directory, { recursive: true });
     return directory;
   }
@@ -176,7 +179,7 @@ export class Lab {
   #musicOf(name: string): Promise<string> {
     const known = this.#music.get(name);
     if (known !== undefined) return known;
-    const directory = join(this.directory, `music-${name}`);
+    const directory = join(this.#directory, `music-${name}`);
     mkdirSync(directory, { recursive: true });
     const [minSeconds, maxSeconds] = this.#init.trackSeconds;
     const composed = makeDemoLibrary(directory, { seed: this.#music.size + 1, count: TRACKS, minSeconds, maxSeconds });

@@ -175,7 +175,9 @@ function causeOf(error: unknown): string {
 /** Whether a process may be given a monotonic clock of its own: recent Linux enters a new time namespace at exec. */
 export function hasTimeNamespaces(): boolean {
   try {
-    const shifted = execFileSync('unshare', ['--time', '--boottime', '100000000', 'cat', '/proc/uptime']);
+    const shifted = execFileSync('unshare', ['--time', '--boottime', '100000000', 'cat', '/proc/uptime'], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
     return Number(shifted.toString().split(' ')[0]) > 100_000_000;
   } catch {
     return false;
