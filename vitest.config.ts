@@ -4,7 +4,10 @@ import { SkipReporter } from './test/skip-reporter.ts';
 // Two cores: unit tests go first and side by side, then those with real parts that wait for nobody's clock (browsers,
 // files, models), side by side too; last the players and networks, one file at a time, because one that shares a core
 // with others measures the others.
-const BESIDE = ['web', 'library', 'setup', 'model'].map((folder) => `test/${folder}/**/*.test.ts`);
+const BESIDE = [
+  ...['web', 'library', 'setup', 'model'].map((folder) => `test/${folder}/**/*.test.ts`),
+  ...['timeline', 'exact'].map((name) => `test/playback/${name}.test.ts`),
+];
 const resultsFile = process.env.STARLING_TEST_RESULTS;
 
 export default defineConfig({
