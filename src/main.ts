@@ -605,9 +605,17 @@ function snapshotOf(house: House, shown: Shown, webCounters: Record<string, numb
       playlistHash: library.playlistHash(),
     }),
     host: () => shown.host.figures(),
-    lightPattern: () => shown.controls?.pattern() ?? null,
+    light: () => lightOf(shown.controls),
     notices: () => restartNotices(shown.radio),
   });
+}
+
+/** The light on the page shows what the light on the box does. */
+function lightOf(controls: Controls | null): NonNullable<StatusSnapshot['light']> | null {
+  const light = controls?.light() ?? null;
+  if (light === null) return null;
+  const { name: pattern, steps, looks, text, help } = light;
+  return { pattern, steps, looks, text, help };
 }
 
 function restartNotices({ failure }: Radio): StatusSnapshot['notices'] {

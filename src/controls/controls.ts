@@ -8,7 +8,7 @@ import {
   wakeAtMs,
 } from './gestures.ts';
 import { type HardwareFiles, readHardwareFiles } from './hardware-files.ts';
-import { choosePattern, type Doing, type PatternName } from './light.ts';
+import { choosePattern, type Doing, type LightPattern, type PatternName } from './light.ts';
 import {
   ACKNOWLEDGE_MS,
   LIGHT_LOOK_MS,
@@ -62,6 +62,8 @@ export interface Controls {
   readonly presence: { readonly hasButton: boolean; onHold(handler: () => void): () => void };
   /** What the light shows, or would show if there were one. */
   pattern(): PatternName;
+  /** That pattern with its steps and words, for a light on a page; null when the table could not be read. */
+  light(): LightPattern | null;
 }
 
 export function createControls(components: ControlsComponents, init: ControlsInit): Controls {
@@ -143,6 +145,10 @@ class BoxControls implements Controls {
 
   pattern(): PatternName {
     return this.#currentOverlay() ?? this.#patternOfDoing();
+  }
+
+  light(): LightPattern | null {
+    return this.#hardware?.patterns[this.pattern()] ?? null;
   }
 
   #patternOfDoing(): PatternName {

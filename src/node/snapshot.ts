@@ -28,8 +28,8 @@ export interface SnapshotSources {
   networkCounters(): Record<string, number>;
   library(): LibraryFigures & { sources: string[]; catalog: string | null; playlistHash: string | null };
   host(): HostReading;
-  /** Pattern that the light shows; null without a light. */
-  lightPattern?(): string | null;
+  /** What the light shows; null when nobody knows. */
+  light?(): NonNullable<StatusSnapshot['light']> | null;
   /** What people should know of the radio as a whole, such as a restart that failed. */
   notices?(): Notice[];
 }
@@ -92,7 +92,7 @@ export function buildSnapshot(sources: SnapshotSources): StatusSnapshot {
     figures: figureStatus(node),
     counters: { ...sources.networkCounters(), ...view.counters },
     ...hostStatus(sources.host()),
-    light: { pattern: sources.lightPattern?.() ?? null },
+    light: sources.light?.() ?? { pattern: null },
     notices: [...(sources.notices?.() ?? []), ...notices(sources, view, playback, library)],
   };
 }

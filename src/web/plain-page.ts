@@ -25,6 +25,7 @@ function plainStatus(status: StatusSnapshot, t: Translate): string {
   const parts = [
     `<h1>${bdi(status.station.name)}</h1>`,
     `<p>${escapeHtml(t(`phase.${status.station.phase}`))}${status.diverged ? ` – ${escapeHtml(t('diverged.self'))}` : ''}</p>`,
+    ...lightPlain(status.light, t),
     ...status.notices
       .filter(({ level }) => level !== 'info')
       .map((notice) => `<p class="notice">${escapeHtml(noticeText(notice, t))}</p>`),
@@ -41,6 +42,22 @@ function plainStatus(status: StatusSnapshot, t: Translate): string {
     `<noscript><p class="small">${escapeHtml(t('plain.reload'))}</p></noscript>`,
   ];
   return parts.join('\n');
+}
+
+/** What the light on the box shows and means: a page without script cannot blink. */
+function lightPlain(light: StatusSnapshot['light'], t: Translate): string[] {
+  if (light?.pattern == null || light.text === undefined) return [];
+  const { pattern } = light;
+  const words = (part: string, english: string) => {
+    const text = t(`light.${pattern}${part}`);
+    return text === `light.${pattern}${part}` ? english : text;
+  };
+  const told = [
+    `${t('light.heading')}: ${words('.looks', light.looks ?? '')}.`,
+    words('', light.text),
+    words('.help', light.help ?? ''),
+  ];
+  return [`<p class="small">${escapeHtml(told.join(' '))}</p>`];
 }
 
 /** A notice in the reader's language where its code is known. */

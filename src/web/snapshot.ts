@@ -253,8 +253,14 @@ export interface HostStatus {
 }
 
 export interface LightStatus {
-  /** Name of the pattern that the light shows, as in hardware/light-patterns.json; null without a light. */
+  /** Name of the pattern that the light shows, or would show if there were one: as in hardware/light-patterns.json. */
   pattern: string | null;
+  /** The pattern itself, milliseconds lit, dark, lit, dark ...; a pair with a zero is steady. */
+  steps?: readonly number[];
+  /** In English, as in that table: how it looks, what it means, what to do about it. */
+  looks?: string;
+  text?: string;
+  help?: string;
 }
 
 export interface NoticeStatus {

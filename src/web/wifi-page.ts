@@ -116,7 +116,7 @@ function parts(page: WifiPage, language: string, t: Translate): string[] {
       return [
         notice('info', filled(t, 'wifi.trying', state.ssid)),
         `<p>${filled(t, 'wifi.trying.hint', state.ssid)}</p>`,
-        foundPart(page.found, t),
+        foundPart(page.found, view, t),
         paragraph(t('wifi.back')),
         `<p><a href="/wifi">${escapeHtml(t('wifi.reload'))}</a></p>`,
       ];
@@ -131,7 +131,13 @@ function parts(page: WifiPage, language: string, t: Translate): string[] {
       return [notice('info', escapeHtml(t('pair.hold'))), paragraph(t('pair.hold.hint'))];
     case 'form':
       if (view.phase === 'unavailable') return [notice('info', escapeHtml(t('wifi.unavailable')))];
-      return [...problems, ...whereNow(view, t), paragraph(t('wifi.intro')), joinForm(page, state, language, t)];
+      return [
+        ...problems,
+        ...whereNow(view, t),
+        ...(view.ssid === null ? [] : [foundPart(page.found, view, t)]),
+        paragraph(t('wifi.intro')),
+        joinForm(page, state, language, t),
+      ];
   }
 }
 
@@ -165,7 +171,7 @@ function joinForm(
     (network) =>
       `<label class="choice"><input type="radio" name="ssid" value="${escapeHtml(network.ssid)}"${
         network.ssid === chosen ? ' checked' : ''
-      }> <span><bdi>${escapeHtml(network.ssid)}</bdi> <small>${escapeHtml(networkText(network, view, t))}</small></span></label>`,
+      }> <span><bdi>${escapeHtml(network.ssid)}</bdi> <small>${escapeHtml(networkText(network, view, t))}</small></span>${networkPictures(network)}</label>`,
   );
   const typed = chosen !== null && !seen ? ` value="${escapeHtml(chosen)}"` : '';
   const show = state.passwordShown
@@ -190,6 +196,19 @@ ${paragraph(t('wifi.country.hint'))}
 </form>`;
 }
 
+/** Strength as bars, and a lock: what the words beside them say, at a glance. */
+function networkPictures({ strength, secured }: WifiView['networks'][number]): string {
+  const bars = Math.max(1, Math.min(4, Math.ceil(strength / 25)));
+  const signal = [1, 2, 3, 4].map((bar) => {
+    const height = 4 + bar * 3.5;
+    return `<rect class="${bar <= bars ? 'bar-on' : 'bar-off'}" x="${bar * 5 - 2}" y="${20 - height}" width="3" height="${height}" rx="1"/>`;
+  });
+  const lock = '<rect x="5" y="11" width="14" height="9.5" rx="2"/><path d="M8 11V7.5a4 4 0 0 1 8 0V11"/>';
+  const picture = (name: string, shapes: string) =>
+    `<svg class="icon ${name}" viewBox="0 0 24 24" aria-hidden="true">${shapes}</svg>`;
+  return `<span class="badges">${secured ? picture('lock', lock) : ''}${picture('bars', signal.join(''))}</span>`;
+}
+
 function networkText(network: WifiView['networks'][number], view: WifiView, t: Translate): string {
   const protection = network.known ? 'wifi.known' : network.secured ? 'wifi.secured' : 'wifi.open';
   const strength = t('wifi.strength', { n: network.strength });
@@ -204,11 +223,15 @@ function countryOptions(chosen: string | null, language: string, t: Translate): 
   return none + options.join('');
 }
 
-function foundPart(found: Found, t: Translate): string {
+/** The name, the addresses where it has some already, and the name again for a camera. */
+function foundPart(found: Found, { addresses, hotspot }: WifiView, t: Translate): string {
+  // The hotspot's own address ends with it.
+  const others = addresses.filter((address) => !found.url.includes(address) && address !== hotspot.address);
+  const numbers = others.length === 0 ? '' : `<p class="small">${escapeHtml(others.join(' · '))}</p>\n`;
   // The code is our own SVG of digits; its name stands in the paragraph before.
   return `<section class="found"><h2>${escapeHtml(t('wifi.found'))}</h2>
 <p><a href="${escapeHtml(found.url)}">${escapeHtml(found.url)}</a></p>
-<div class="qr" role="img" aria-label="${escapeHtml(t('wifi.found.qr'))}">${onWhite(found.qr)}</div></section>`;
+${numbers}<div class="qr" role="img" aria-label="${escapeHtml(t('wifi.found.qr'))}">${onWhite(found.qr)}</div></section>`;
 }
 
 /** Cameras read dark on light, also where the page is dark. */

@@ -74,6 +74,22 @@ describe('the words of the page', () => {
     expect(Object.keys(english).filter((key) => key !== 'language' && !isAsked(stem(key)))).toEqual([]);
   });
 
+  it('tell of the light what the table of the light tells', () => {
+    const file = join(WEB_ROOT, '../hardware/light-patterns.json');
+    const { patterns } = JSON.parse(readFileSync(file, 'utf8')) as {
+      patterns: { name: string; looks: string; text: string; help: string }[];
+    };
+    const wanted = patterns.flatMap(({ name, looks, text, help }) => [
+      [`light.${name}`, text],
+      [`light.${name}.looks`, looks],
+      [`light.${name}.help`, help],
+    ]);
+    const own = Object.entries(english).filter(
+      ([key]) => key.startsWith('light.') && !/^light\.(heading|still)$/.test(key),
+    );
+    expect(Object.fromEntries(own)).toEqual(Object.fromEntries(wanted));
+  });
+
   it('stand in the frame as they stand in the English file', () => {
     const frames = [...html.matchAll(/data-text="([^"]+)"[^>]*>([^<]*)</g)];
     expect(frames.length).toBeGreaterThan(40);

@@ -143,6 +143,13 @@ export function sampleSnapshot(): StatusSnapshot {
       system_available_bytes: 210_000_000,
     },
     host: { model: 'Raspberry Pi 3 Model B Plus Rev 1.3', temperature_c: 51.5, load_1m: 0.4 },
+    light: {
+      pattern: 'in_the_flock',
+      steps: [1_000, 0],
+      looks: 'steadily on',
+      text: 'The box plays with others.',
+      help: 'Nothing to do.',
+    },
     notices: [],
   };
 }

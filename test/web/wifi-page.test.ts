@@ -42,6 +42,15 @@ describe('the Wi-Fi page in a browser', () => {
     expect(await page.getByLabel('Password', { exact: true }).getAttribute('type')).toBe('text');
     await join(page);
     expect(home.wifi.asked).toHaveLength(2);
+    // Where it is from now on: its name, its address, and the name for a camera.
+    const hotspot = { on: false, ssid: 'Starling 1a2b', address: '10.42.0.1' };
+    home.wifi.change({ phase: 'idle', ssid: 'Home <b>', failure: null, addresses: ['192.168.7.9'], hotspot });
+    await page.getByRole('link', { name: 'Look how it went' }).click();
+    await page.getByText('Connected to Home <b>').waitFor();
+    const found = page.locator('section.found');
+    const told = await found.locator('p').allTextContents();
+    expect(told).toEqual([`http://starling-1a2b.local:${home.port}/`, '192.168.7.9']);
+    await found.getByRole('img', { name: 'QR code of the address' }).waitFor();
     expect(complaints).toEqual([]);
     await page.context().close();
   });

@@ -4,6 +4,7 @@ import { aboutPart, framePart, noticesPart } from './about.js';
 import { byId, make } from './dom.js';
 import { startFilters } from './filters.js';
 import { flockPart } from './flock.js';
+import { lightPart, startLight } from './light.js';
 import { drawListen, startListen } from './listen.js';
 import { follow } from './live.js';
 import { musicPart, startMusic } from './music.js';
@@ -22,7 +23,7 @@ import { drawWifi, startWifi } from './wifi.js';
 /** Names of languages in themselves: they are read by those who cannot read the others. */
 const OWN_NAMES = { en: 'English', de: 'Deutsch', es: 'Español', ja: '日本語' };
 /** What the status draws; a part of a view that is not shown waits until it is. */
-const PARTS = [framePart, noticesPart, nowPart, queuePart, flockPart, musicPart, aboutPart];
+const PARTS = [framePart, lightPart, noticesPart, nowPart, queuePart, flockPart, musicPart, aboutPart];
 const stale = new Set(PARTS);
 
 let latest = null;
@@ -105,7 +106,7 @@ async function start() {
   await useLanguage(rememberedLanguage());
   startRouter();
   onView(drawStale);
-  for (const startPart of [startNow, startListen, startMusic, startFilters, startSettings]) startPart();
+  for (const startPart of [startLight, startNow, startListen, startMusic, startFilters, startSettings]) startPart();
   for (const startPart of [startStation, startWifi, startPhones, startReset, startPosition]) startPart();
   await refreshSession();
   follow({ onStatus: draw, onContact: showContact });

@@ -121,7 +121,8 @@ function drawState() {
 function drawFound() {
   const part = byId('wifi-found');
   const place = found?.url ?? `http://${wifi.hostname}/`;
-  const others = wifi.addresses.filter((address) => !place.includes(address));
+  // The hotspot's own address ends with it.
+  const others = wifi.addresses.filter((address) => !place.includes(address) && address !== wifi.hotspot.address);
   part.hidden = wifi.phase === 'unavailable';
   setParts(part, `${place} ${others.join(' ')} ${found?.qr?.length}`, () => {
     const link = make('a', 'place', place);

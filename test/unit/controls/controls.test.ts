@@ -176,6 +176,7 @@ describe('the controls', () => {
     await vi.advanceTimersByTimeAsync(300);
     expect(gpio.playing).toEqual(steps('alone'));
     expect(controls.pattern()).toBe('alone');
+    expect(controls.light()).toEqual(table.patterns.find(({ name }) => name === 'alone'));
     const before = gpio.playing;
     await vi.advanceTimersByTimeAsync(60_000);
     // The very same list: the line was told nothing.
@@ -280,6 +281,7 @@ describe('the controls without pins', () => {
     await controls.start();
     expect(logged).toEqual([expect.stringMatching(/^warn .*pins\.json: version/)]);
     expect(controls.pattern()).toBe('in_the_flock');
+    expect(controls.light()).toBeNull();
     await controls.stop();
   });
 });
