@@ -57,7 +57,7 @@ import { outputChoices } from './node/sound-cards.ts';
 import { Taste } from './node/taste.ts';
 import { toTrackPlan } from './node/track-plan.ts';
 import { createListen, createPlayback } from './playback/index.ts';
-import { createHost, createMounts, createWifi, musicFolder, type Wifi } from './system/index.ts';
+import { createHost, createMounts, createWifi, musicFolder, storageTrouble, type Wifi } from './system/index.ts';
 import { createWeb, PortInUseError, type Web } from './web/index.ts';
 import type { StatusSnapshot } from './web/snapshot.ts';
 
@@ -436,7 +436,7 @@ function composeControls(house: House, shown: Shown): Controls {
         allow: (hash) => listener.allow(hash),
         reset: (what) => composeBox(house, shown, () => null).reset(what),
       },
-      doing: () => doing(shown, settings.output),
+      doing: () => doing(shown, settings),
       onChange: (handler) => {
         const ways = [node.onChange(handler), ...(wifi === null ? [] : [wifi.onChange(handler)])];
         return () => {
@@ -450,7 +450,10 @@ function composeControls(house: House, shown: Shown): Controls {
 }
 
 /** What the light tells. */
-function doing({ node, network, playback, wifi, web }: Shown, output: string): Parameters<typeof choosePattern>[0] {
+function doing(
+  { node, network, playback, wifi, web }: Shown,
+  { output, dataDir }: Settings,
+): Parameters<typeof choosePattern>[0] {
   const { phase, diverged } = node.view();
   const wifiPhase = wifi?.view().phase ?? null;
   return {
@@ -461,7 +464,7 @@ function doing({ node, network, playback, wifi, web }: Shown, output: string): P
     updating: false,
     pairing: web?.pairingWaits() ?? false,
     noSound: playback.status().silent && output !== 'null',
-    noStorage: false,
+    noStorage: storageTrouble(dataDir) !== null,
   };
 }
 
@@ -606,7 +609,7 @@ function snapshotOf(house: House, shown: Shown, webCounters: Record<string, numb
     }),
     host: () => shown.host.figures(),
     light: () => lightOf(shown.controls),
-    notices: () => restartNotices(shown.radio),
+    notices: () => [...restartNotices(shown.radio), ...storageNotices(settings.dataDir)],
   });
 }
 
@@ -621,6 +624,13 @@ function lightOf(controls: Controls | null): NonNullable<StatusSnapshot['light']
 function restartNotices({ failure }: Radio): StatusSnapshot['notices'] {
   if (failure === null) return [];
   return [{ level: 'error', code: 'restartFailed', text: `The new settings did not work: ${failure}` }];
+}
+
+function storageNotices(dataDir: string): StatusSnapshot['notices'] {
+  const trouble = storageTrouble(dataDir);
+  if (trouble === null) return [];
+  const text = trouble === 'full' ? 'The card is full.' : 'The card cannot be written to: it may be worn out.';
+  return [{ level: 'error', code: trouble === 'full' ? 'storageFull' : 'storageFails', text }];
 }
 
 /** Tells people where the page is, and programs (`run.json`) how to reach this process. */

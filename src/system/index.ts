@@ -2,4 +2,5 @@ export { NoProcError } from './errors.ts';
 export { createHost, type Host, type HostFigures } from './host.ts';
 export { createMounts, findSticks, type Mounts, type MountsLogger, type Stick } from './mounts.ts';
 export { musicFolder } from './music-folder.ts';
+export { storageTrouble } from './storage.ts';
 export { createWifi, HOTSPOT_ADDRESS, type Wifi, type WifiComponents, type WifiInit } from './wifi/wifi.ts';
