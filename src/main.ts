@@ -57,7 +57,19 @@ import { outputChoices } from './node/sound-cards.ts';
 import { Taste } from './node/taste.ts';
 import { toTrackPlan } from './node/track-plan.ts';
 import { createListen, createPlayback } from './playback/index.ts';
-import { createHost, createMounts, createWifi, musicFolder, storageTrouble, type Wifi } from './system/index.ts';
+import {
+  createHost,
+  createMounts,
+  createNotify,
+  createWatchdog,
+  createWifi,
+  musicFolder,
+  type Notify,
+  type RadioReading,
+  storageTrouble,
+  takeNotifyInit,
+  type Wifi,
+} from './system/index.ts';
 import { createWeb, PortInUseError, type Web } from './web/index.ts';
 import type { StatusSnapshot } from './web/snapshot.ts';
 
@@ -126,6 +138,7 @@ async function main(): Promise<void> {
   }
   const log = createLogger(loaded.settings.log, (line) => process.stdout.write(`${line}\n`));
   surviveAccidents(log);
+  const notify = createNotify({ log }, takeNotifyInit(process.env));
   const { dataDir } = loaded.settings;
   const loadAfterReset = () => {
     forgetIfOrdered(dataDir, log);
@@ -141,8 +154,18 @@ async function main(): Promise<void> {
     giveUp,
     log,
   });
-  stopOnSignal(() => radio.stop(), log);
+  stopOnSignal(() => radio.stop(), notify, log);
+  createWatchdog({ notify, read: () => watched?.() ?? null, monoMs, log }).start();
   await radio.start(loaded.settings);
+  notify.ready();
+}
+
+/** What the watchdog looks at; null while no radio runs. */
+let watched: (() => RadioReading) | null = null;
+
+function readingOf(node: StarlingNode, playback: ReturnType<typeof createPlayback>): RadioReading {
+  const { phase, slot } = node.view();
+  return { player: playback.progress(), slot: slot < 0 ? null : slot, isMember: phase === 'member' };
 }
 
 /** Ends what was begun, the last first; what fails to end does not keep the others. */
@@ -223,6 +246,10 @@ async function begin(settings: Settings, radio: Radio, log: LineLogger, closing:
   // The page asks whether there is a button, so the pins come first.
   const web = await startWeb(house, shown, closing);
   await node.start();
+  watched = () => readingOf(node, playback);
+  closing.add(() => {
+    watched = null;
+  });
   closing.add(showProgress(() => library.status(), process.stdout, log));
   tellWhereToFind(house, network, web.port);
   closing.add(() => rmSync(join(settings.dataDir, RUN_FILE), { force: true }));
@@ -657,13 +684,14 @@ function surviveAccidents(log: LineLogger): void {
   });
 }
 
-function stopOnSignal(stop: () => Promise<void>, log: LineLogger): void {
+function stopOnSignal(stop: () => Promise<void>, notify: Notify, log: LineLogger): void {
   let stopping = false;
   const onSignal = (signal: NodeJS.Signals) => {
     // npm and the terminal each send one for the same wish.
     if (stopping) return;
     stopping = true;
     log.info('stopping', { signal });
+    notify.stopping();
     setTimeout(() => process.exit(EXIT_FAILED), STOP_LIMIT_MS).unref();
     stop().then(
       () => process.exit(0),

@@ -196,6 +196,11 @@ export class Deck {
     return { position, offsetMs: position / FRAMES_PER_MS - this.#trimMs - stationMs };
   }
 
+  /** Frames that the player was last seen to have reached, and frames written to it. Both stand still where it does. */
+  progress(): { heardFrames: number; writtenFrames: number } {
+    return { heardFrames: this.#lastFrame, writtenFrames: this.#writtenQuanta * QUANTUM_FRAMES };
+  }
+
   status() {
     const { driftPpm, noiseMs, steps } = this.#card.status();
     return { ...this.#counters, driftPpm, sensorNoiseMs: noiseMs, steps };

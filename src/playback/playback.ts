@@ -11,6 +11,7 @@ import {
   type Playback,
   type PlaybackComponents,
   type PlaybackInit,
+  type PlaybackProgress,
   type PlaybackSlot,
   type PlaybackState,
   type PlaybackStatus,
@@ -60,6 +61,8 @@ class PlaybackRoom implements Playback {
   /** Counts starts and stops, so that what was begun before a stop does not go on after it. */
   #epoch = 0;
   #deck: Deck | null = null;
+  /** Decks that went live so far. */
+  #decks = 0;
   #opening: Deck | null = null;
   #choice: OutputChoice | null = null;
   #setVolumeOf: ((percent: number) => void) | null = null;
@@ -183,6 +186,10 @@ class PlaybackRoom implements Playback {
     };
   }
 
+  progress(): PlaybackProgress | null {
+    return this.#deck === null ? null : { player: this.#decks, ...this.#deck.progress() };
+  }
+
   #state(): PlaybackState {
     if (!this.#running) return 'stopped';
     if (this.#heard === null) return 'starting';
@@ -236,6 +243,7 @@ class PlaybackRoom implements Playback {
         const before = this.#deck;
         this.#retire();
         this.#deck = deck;
+        this.#decks += 1;
         this.#choice = choice;
         this.#setVolumeOf = (percent) => player.setVolume(percent);
         this.#liveSinceMs = performance.now();

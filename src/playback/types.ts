@@ -89,6 +89,16 @@ export interface PlaybackStatus {
   reason: string | null;
 }
 
+/** How far the player of now has come: read from it, never reckoned from the time. */
+export interface PlaybackProgress {
+  /** Counts players, the silent one among them: another number, other frames. */
+  player: number;
+  /** Frames that it was last seen to have reached. */
+  heardFrames: number;
+  /** Frames that were written to it. */
+  writtenFrames: number;
+}
+
 export interface Logger {
   info(message: string, fields?: object): void;
   warn(message: string, fields?: object): void;
@@ -156,4 +166,6 @@ export interface Playback {
   /** Three quiet beeps over whatever plays, a moment later. */
   testTone(): ToneAnswer;
   status(): PlaybackStatus;
+  /** For a watchdog; null while there is no player. */
+  progress(): PlaybackProgress | null;
 }

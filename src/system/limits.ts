@@ -8,3 +8,13 @@ export const MAX_STICKS = 16;
 export const HOST_POLL_MS = 5_000;
 /** Descendants of this process that are counted: the player and a few decoders. */
 export const MAX_CHILDREN = 64;
+/** How often the watchdog looks whether the radio advances. Cheap: a few numbers that are there anyway. */
+export const LOOK_MS = 10_000;
+/** Messages to systemd's watchdog within its time (120 s in the unit): three may be lost or late before it bites. */
+export const WATCHDOG_FEEDS = 4;
+/** A player that stands still is replaced by silence within some seconds (src/playback); on an emulated machine ten times later. */
+export const PLAYER_PATIENCE_MS = 45_000;
+/** A member's log has something for every moment; settling a split or a long sleep leaves a hole of up to 80 s. */
+export const PROGRAMME_PATIENCE_MS = 120_000;
+/** A first start makes music before anything plays, half a minute of a PC's time; as in the unit's TimeoutStartSec. */
+export const START_PATIENCE_MS = 10 * 60_000;

@@ -179,6 +179,28 @@ describe('playing', () => {
   });
 });
 
+describe('for a watchdog', () => {
+  it('tells how far the player has come, in frames that came out and went in', async () => {
+    make({ output: 'null' });
+    expect(playback.progress()).toBeNull();
+    await playback.start();
+    await until('frames', () => (playback.progress()?.heardFrames ?? 0) > 0);
+    const before = playback.progress()!;
+    await sleep(1_000);
+    const after = playback.progress()!;
+    expect(after.player).toBe(before.player);
+    for (const end of ['heardFrames', 'writtenFrames'] as const) {
+      expect((after[end] - before[end]) / 48_000).toBeGreaterThan(0.5);
+      expect((after[end] - before[end]) / 48_000).toBeLessThan(3);
+    }
+    expect(after.writtenFrames).toBeGreaterThan(after.heardFrames);
+    await playback.stop();
+    expect(playback.progress()).toBeNull();
+    await playback.start();
+    await until('another player', () => playback.progress()!.player > after.player);
+  });
+});
+
 describe('for people', () => {
   it('moves the sound when the trim is set, without a new start: a jump for much, a glide for little', async () => {
     make({ output: 'null' });
