@@ -1,8 +1,8 @@
 /**
  * Makes dist/starling.mjs out of src/main.ts and the packages it uses: one file loads four times faster than a tree of
- * a thousand, and takes half the memory.
+ * a thousand, and takes half the memory. Beside it the small programs that the SD card runs as root, each one file too.
  *
- *     node src/setup/bundle.mjs          makes it, and tells its size by package
+ *     node src/setup/bundle.mjs          makes all of them, and tells the radio's size by package
  */
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -11,6 +11,12 @@ import { fileURLToPath } from 'node:url';
 import { Refusal } from './refusal.mjs';
 
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
+
+/** The radio: what `npm start` runs. */
+const RADIO = 'starling';
+const RADIO_ENTRY = 'src/main.ts';
+/** Programs that only the SD card needs: name in dist/, and where each begins. */
+const SMALL_ENTRIES = { card: 'src/card.ts', updater: 'src/system/update/updater.ts' };
 
 /** Packages of the report; the rest is summed up. */
 const REPORTED_PACKAGES = 12;
@@ -82,22 +88,18 @@ function sizeByPackage(metafile) {
 }
 
 /**
- * Makes the bundle. It appears under its name only when it is whole.
+ * Makes one bundle. It appears under its name only when it is whole.
  * @param {string} root
- * @param {{ entry?: string, outDir?: string }} [options] Other paths, for tests.
+ * @param {{ name: string, entry: string, outDir: string }} what Absolute paths.
  * @returns {Promise<{ path: string, bytes: number, packages: [string, number][] }>}
  * @throws {Refusal} when the source has errors; they are printed.
  */
-export async function makeBundle(root, options = {}) {
-  const outDir = options.outDir ?? join(root, 'dist');
-  const entry = options.entry ?? join(root, 'src', 'main.ts');
-  // Taken first: a file that changes while esbuild works makes the bundle out of date.
-  const hash = sourceHash(root);
+async function bundleOne(root, { name, entry, outDir }) {
   const { build } = await import('esbuild');
-  const partDir = join(outDir, `.part-${process.pid}`);
+  const partDir = join(outDir, `.part-${name}-${process.pid}`);
   try {
     const result = await build({
-      entryPoints: { starling: entry },
+      entryPoints: { [name]: entry },
       outdir: partDir,
       outExtension: { '.js': '.mjs' },
       absWorkingDir: root,
@@ -119,9 +121,8 @@ export async function makeBundle(root, options = {}) {
       external: ['*.node', 'node-datachannel', 'react-native-webrtc'],
       logLevel: 'warning',
     });
-    for (const name of ['starling.mjs.map', 'starling.mjs']) renameSync(join(partDir, name), join(outDir, name));
-    writeFileSync(join(outDir, '.source-hash'), hash);
-    const path = join(outDir, 'starling.mjs');
+    for (const file of [`${name}.mjs.map`, `${name}.mjs`]) renameSync(join(partDir, file), join(outDir, file));
+    const path = join(outDir, `${name}.mjs`);
     return { path, bytes: statSync(path).size, packages: sizeByPackage(result.metafile) };
   } catch (error) {
     if (Array.isArray(error.errors))
@@ -130,6 +131,37 @@ export async function makeBundle(root, options = {}) {
   } finally {
     rmSync(partDir, { recursive: true, force: true });
   }
+}
+
+/**
+ * Makes the radio's bundle, and notes what it was made from.
+ * @param {string} root
+ * @param {{ entry?: string, outDir?: string }} [options] Other paths, for tests.
+ * @returns {Promise<{ path: string, bytes: number, packages: [string, number][] }>}
+ * @throws {Refusal} when the source has errors; they are printed.
+ */
+export async function makeBundle(root, options = {}) {
+  const outDir = options.outDir ?? join(root, 'dist');
+  // Taken first: a file that changes while esbuild works makes the bundle out of date.
+  const hash = sourceHash(root);
+  const made = await bundleOne(root, { name: RADIO, entry: options.entry ?? join(root, RADIO_ENTRY), outDir });
+  writeFileSync(join(outDir, '.source-hash'), hash);
+  return made;
+}
+
+/**
+ * Makes the small programs of the SD card: dist/<name>.mjs each.
+ * @param {string} root
+ * @param {{ outDir?: string }} [options] Another place, for tests.
+ * @returns {Promise<{ path: string, bytes: number, packages: [string, number][] }[]>}
+ * @throws {Refusal} when the source has errors; they are printed.
+ */
+export async function makeSmallBundles(root, options = {}) {
+  const outDir = options.outDir ?? join(root, 'dist');
+  const made = [];
+  for (const [name, entry] of Object.entries(SMALL_ENTRIES))
+    made.push(await bundleOne(root, { name, entry: join(root, entry), outDir }));
+  return made;
 }
 
 async function main() {
@@ -144,6 +176,7 @@ async function main() {
       rest.reduce((sum, [, size]) => sum + size, 0),
     );
   line(path.slice(ROOT.length + 1), bytes);
+  for (const small of await makeSmallBundles(ROOT)) line(small.path.slice(ROOT.length + 1), small.bytes);
 }
 
 if (process.argv[1] !== undefined && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) {
