@@ -361,6 +361,8 @@ function composeNetwork(house: House, listen: string[]) {
       listen,
       bootstrap: settings.bootstrap,
       mdns: settings.mdns,
+      localName:
+        settings.localName === null ? null : { name: settings.localName, ipv6: settings.http.host.includes(':') },
     },
   );
 }

@@ -137,6 +137,14 @@ export const MDNS_ANNOUNCE_INTERVAL_MS = 15_000;
 export const MDNS_RESCAN_MS = 3_000;
 /** RFC 6762, section 6: a record is multicast at most once a second on a link. */
 export const MDNS_ANSWER_INTERVAL_MS = 1_000;
+/** The name that all boxes share is told after a moment of chance, milliseconds (RFC 6762, section 6), */
+export const LOCAL_NAME_WAIT_MS: readonly [number, number] = [20, 120];
+/** and not once so many others have told it: a phone needs one box, and fifty answers to each question help nobody. */
+export const LOCAL_NAME_ENOUGH = 2;
+/** A box that was switched off is asked for no longer than this. */
+export const LOCAL_NAME_TTL_S = 30;
+/** Plain resolvers are answered one by one, so seldom that nobody's traffic can be made of it. */
+export const UNICAST_ANSWER_INTERVAL_MS = 100;
 /** Links that are served: a box has two or three; containers bring dozens. */
 export const MDNS_MAX_LINKS = 16;
 

@@ -12,6 +12,7 @@ import {
   MDNS_QUERY_DELAYS_MS,
   MDNS_RESCAN_MS,
 } from './limits.ts';
+import { LocalName, type NamePacket } from './local-name.ts';
 import type { Logger } from './types.ts';
 
 /** DNS-SD name (RFC 6763) under which boxes of every station answer; records have the form of libp2p's mDNS. */
@@ -38,13 +39,13 @@ interface Answer {
   type: string;
   data?: unknown;
 }
-interface Packet {
-  questions?: { name: string }[];
+interface Packet extends NamePacket {
   answers?: Answer[];
   additionals?: Answer[];
 }
 interface Remote {
   address: string;
+  port: number;
 }
 
 export interface MdnsComponents {
@@ -70,6 +71,20 @@ export function machineLinks(): Link[] {
   return links.slice(0, MDNS_MAX_LINKS);
 }
 
+/** A name of one label that this box answers to beside all others, "starling" for "starling.local". */
+export interface LocalNameInit {
+  name: string;
+  /** Tell IPv6 addresses as well: what the name is for listens on them. */
+  ipv6: boolean;
+}
+
+/** Addresses of this machine that can be reached on a link without naming its interface. */
+function addressesOn(link: Link, ipv6: boolean): string[] {
+  const all = ipv6 ? (networkInterfaces()[link.name] ?? []) : [];
+  const wide = all.filter((each) => each.family === 'IPv6' && !each.internal && !/^fe[89ab]/i.test(each.address));
+  return [link.address, ...wide.slice(0, MAX_ADDRESSES_PER_PEER - 1).map(({ address }) => address)];
+}
+
 /** Whether two IPv4 addresses share a network. */
 export function sameNetwork(a: string, b: string, netmask: string): boolean {
   const mask = ipv4Number(netmask);
@@ -87,13 +102,15 @@ function ipv4Number(text: string): number {
 export class LinkDiscovery {
   readonly #components: MdnsComponents;
   readonly #stationId: string;
+  readonly #localName: LocalNameInit | null;
   readonly #instance = randomBytes(16).toString('hex');
   readonly #sockets = new Map<string, LinkSocket>();
   #timer: NodeJS.Timeout | null = null;
 
-  constructor(components: MdnsComponents, init: { stationId: string }) {
+  constructor(components: MdnsComponents, init: { stationId: string; localName?: LocalNameInit | null }) {
     this.#components = components;
     this.#stationId = init.stationId;
+    this.#localName = init.localName ?? null;
   }
 
   start(): void {
@@ -128,7 +145,7 @@ export class LinkDiscovery {
     log.debug('listening for boxes on a link', { link: link.name, address: link.address });
     return new LinkSocket(
       { monoNowMs, log, records: () => this.#records(link), onResponse: (packet, from) => this.#read(packet, from) },
-      { link },
+      { link, localName: this.#localName },
     );
   }
 
@@ -215,13 +232,15 @@ class LinkSocket {
   failed = false;
   readonly #components: LinkSocketComponents;
   readonly #socket: Socket;
+  readonly #localName: LocalName | null;
   #timer: NodeJS.Timeout | null = null;
   #turns = 0;
   #answeredMs = Number.NEGATIVE_INFINITY;
 
-  constructor(components: LinkSocketComponents, init: { link: Link }) {
+  constructor(components: LinkSocketComponents, init: { link: Link; localName: LocalNameInit | null }) {
     this.#components = components;
     this.link = init.link;
+    this.#localName = this.#createLocalName(init.localName);
     // bound to every address: a socket bound to the interface's own one hears no multicast
     this.#socket = multicastDns({ interface: init.link.address, bind: '0.0.0.0', port: MDNS_PORT });
     this.#socket.on('query', (packet, remote) => this.#onQuery(packet, remote));
@@ -237,7 +256,18 @@ class LinkSocket {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
     this.failed = true;
+    this.#localName?.stop();
     return new Promise((resolve) => this.#socket.destroy(resolve));
+  }
+
+  #createLocalName(init: LocalNameInit | null): LocalName | null {
+    if (init === null) return null;
+    const respond = (packet: object, to: Remote | null) => {
+      // One asker that cannot be reached says nothing of the link.
+      if (!this.failed) this.#socket.respond(packet as never, to as never, (error) => to ?? this.#sent(error));
+    };
+    const { monoNowMs } = this.#components;
+    return new LocalName({ addresses: () => addressesOn(this.link, init.ipv6), respond, monoNowMs }, init);
   }
 
   /** The first turns ask; all of them say who we are, so that those who hear it need not ask. */
@@ -253,8 +283,9 @@ class LinkSocket {
   }
 
   #onQuery(packet: Packet, remote: Remote): void {
-    if (!packet.questions?.some((question) => question.name.toLowerCase() === SERVICE_NAME)) return;
     if (!this.#isOurs(remote)) return;
+    this.#localName?.onQuery(packet, remote);
+    if (!packet.questions?.some((question) => question.name.toLowerCase() === SERVICE_NAME)) return;
     if (this.#components.monoNowMs() - this.#answeredMs >= MDNS_ANSWER_INTERVAL_MS) this.#announce();
   }
 
@@ -267,7 +298,9 @@ class LinkSocket {
   }
 
   #onResponse(packet: object, remote: Remote): void {
-    if (this.#isOurs(remote)) this.#components.onResponse(packet, remote.address);
+    if (!this.#isOurs(remote)) return;
+    this.#localName?.onResponse(packet);
+    this.#components.onResponse(packet, remote.address);
   }
 
   /** Every socket hears the multicast of all links: the one of the sender's network deals with it. */

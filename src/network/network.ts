@@ -121,7 +121,7 @@ class StationNetwork implements Network {
     const { nodeId } = this;
     this.#discovery = new LinkDiscovery(
       { nodeId, addresses, onFound: onFound('mdns'), monoNowMs, log, counters },
-      { stationId },
+      { stationId, localName: init.localName ?? null },
     );
   }
 

@@ -84,6 +84,8 @@ export interface NetworkInit {
   bootstrap: string[];
   /** Look for the station on the local links. */
   mdns: boolean;
+  /** A name that this box answers to on the local links beside all others, "starling" for "starling.local"; needs `mdns`. */
+  localName?: { name: string; ipv6: boolean } | null;
 }
 
 export type MessageHandler = (message: SignedMessage, from: NodeId, topic: Topic) => Verdict;

@@ -32,6 +32,8 @@ export interface SettingValues {
   /** Multiaddrs of nodes to dial at the start, each with its peer id. */
   bootstrap: string[];
   mdns: boolean;
+  /** Answers to this name of one label on the local network, beside all others that do; null: to none. */
+  localName: string | null;
   /** As the player takes it: `auto`, `null`, `mpv-null`, `alsa[:DEV]`, `pipewire[:DEV]` or `file:PATH`. */
   output: string;
   /** Percent, 0 to 100. */
@@ -247,6 +249,12 @@ function checkGpio(value: unknown): Checked<string> {
   return GPIO_PATTERN.test(text) ? good(text) : bad('names no pins');
 }
 
+function checkLocalName(value: unknown): Checked<string | null> {
+  const text = String(value).toLowerCase();
+  if (text === 'none') return good(null);
+  return /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(text) ? good(text) : bad('is no name of a machine');
+}
+
 function checkLog(value: unknown): Checked<LogLevel> {
   const level = LOG_LEVELS.find((known) => known === value);
   return level === undefined ? bad('is no level') : good(level);
@@ -365,6 +373,17 @@ export const SETTINGS: readonly SettingSpec[] = [
   },
   {
     ...text,
+    key: 'local_name',
+    flag: 'local-name',
+    field: 'localName',
+    placeholder: 'NAME',
+    allowed: 'none, or letters, digits and hyphens, at most 63: starling for starling.local',
+    help: 'A name under which browsers on the local network find this box, or any other that answers to it. Needs mDNS.',
+    defaultText: 'none; starling on the SD card',
+    check: checkLocalName,
+  },
+  {
+    ...text,
     key: 'output',
     flag: 'output',
     field: 'output',
@@ -470,6 +489,7 @@ export function defaultValues(hostname: string): SettingValues {
     listen: ['/ip4/0.0.0.0/tcp/0'],
     bootstrap: [],
     mdns: true,
+    localName: null,
     output: 'auto',
     volume: 100,
     trimMs: 0,
