@@ -106,7 +106,7 @@ export class TrailingDataError extends UpdateError {
 export class BadHashError extends UpdateError {
   readonly code = 'bad_hash';
   constructor(file: string) {
-    super(`${file} in the update is damaged: it is not what was signed. Copy or download the update again.`);
+    super(`The file ${file} in the update is damaged: it is not what was signed. Copy or download the update again.`);
   }
 }
 

@@ -1,0 +1,249 @@
+/**
+ * The card as an update changes it: boot state, slots, boot partition. Root's part; the paths are given, so that plain
+ * files can stand for devices.
+ *
+ * All writing is synchronous: an updater has nothing else to do, and the order of what reaches the card is all that
+ * matters when power goes.
+ */
+import { spawnSync } from 'node:child_process';
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import {
+  BOOT_STATE_BYTES,
+  BOOT_STATE_OFFSET,
+  type BootState,
+  decodeBootState,
+  encodeBootState,
+  type Slot,
+} from './boot-state.ts';
+import { BootPartitionFullError, BusyError, CardFailsError, NoSlotsError } from './errors.ts';
+
+/** What the card needs of the file system: a test can cut the power in between. */
+export interface CardIo {
+  openSync(path: string, flags: number | string, mode?: number): number;
+  readSync(file: number, buffer: Buffer, offset: number, length: number, position: number): number;
+  writeSync(file: number, buffer: Buffer, offset: number, length: number, position: number): number;
+  fsyncSync(file: number): void;
+  closeSync(file: number): void;
+  renameSync(from: string, to: string): void;
+  rmSync(path: string, options: { force: true }): void;
+  mkdirSync(path: string, options: { recursive: true }): unknown;
+  /** Runs a program. @returns its exit code */
+  run(command: string, args: readonly string[]): number;
+}
+
+export const realIo: CardIo = {
+  ...fs,
+  run(command, args) {
+    const { status, error } = spawnSync(command, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+    if (error) throw new CardFailsError(`${command}: ${error.message}`);
+    return status ?? -1;
+  },
+};
+
+export interface CardPlaces {
+  /** The whole disk; the boot state lies in it. */
+  disk: string;
+  slots: Readonly<Record<Slot, string>>;
+  /** Where the boot partition is mounted, read-only, and its device. */
+  bootFolder: string;
+  bootDevice: string;
+}
+
+/** A slot that is being written. */
+export interface SlotDevice {
+  readonly bytes: number;
+  write(at: number, piece: Buffer): void;
+  /** What was written is on the card when this returns. */
+  flush(): void;
+  /** From the card itself, after `flush`. */
+  read(at: number, length: number): Buffer;
+  close(): void;
+}
+
+export class Card {
+  readonly #places: CardPlaces;
+  readonly #io: CardIo;
+
+  constructor(places: CardPlaces, io: CardIo = realIo) {
+    this.#places = places;
+    this.#io = io;
+  }
+
+  /** @returns null for a sector that is damaged: the boot loader takes slot a then */
+  readState(): BootState | null {
+    return this.#withFile(this.#places.disk, fs.constants.O_RDONLY, (file) => {
+      const sector = Buffer.alloc(BOOT_STATE_BYTES);
+      const count = this.#io.readSync(file, sector, 0, sector.length, BOOT_STATE_OFFSET);
+      return decodeBootState(sector.subarray(0, count));
+    });
+  }
+
+  /** One sector: cards write it whole or not at all. */
+  writeState(state: BootState): void {
+    this.#withFile(this.#places.disk, fs.constants.O_RDWR, (file) => {
+      this.#writeAll(file, encodeBootState(state), BOOT_STATE_OFFSET);
+      this.#io.fsyncSync(file);
+    });
+    this.#dropCache(this.#places.disk);
+    const kept = this.readState();
+    if (kept?.slot !== state.slot || kept.try !== state.try) throw new CardFailsError('the boot state was not kept');
+  }
+
+  /**
+   * Opens a slot for writing, and for this process alone: the kernel refuses a device that is mounted or opened so already.
+   * @throws {BusyError | CardFailsError}
+   */
+  openSlot(slot: Slot): SlotDevice {
+    const path = this.#places.slots[slot];
+    const { O_RDWR, O_EXCL } = fs.constants;
+    const file = attempt(() => this.#io.openSync(path, O_RDWR | O_EXCL));
+    const bytes = deviceBytes(path, file);
+    let isCached = true;
+    return {
+      bytes,
+      write: (at, piece) => this.#writeAll(file, piece, at),
+      flush: () => {
+        attempt(() => this.#io.fsyncSync(file));
+        isCached = true;
+      },
+      read: (at, length) => {
+        if (isCached) this.#dropCache(path);
+        isCached = false;
+        const piece = Buffer.allocUnsafe(length);
+        const count = attempt(() => this.#io.readSync(file, piece, 0, length, at));
+        return piece.subarray(0, count);
+      },
+      close: () => this.#io.closeSync(file),
+    };
+  }
+
+  /**
+   * Writes files into a slot's folder of the boot partition, which is checked first and writable only meanwhile. Each
+   * appears under its name when it is whole.
+   * @throws {BootPartitionFullError | CardFailsError}
+   */
+  writeBootFiles(slot: Slot, files: readonly { name: string; copyTo(write: (piece: Buffer) => void): void }[]): void {
+    const folder = join(this.#places.bootFolder, slot);
+    this.#withWritableBoot(() => {
+      this.#io.mkdirSync(folder, { recursive: true });
+      for (const { name, copyTo } of files) this.#writeBootFile(folder, name, copyTo);
+    });
+  }
+
+  /** Reads a file of the boot partition piece by piece, from the card itself. */
+  readBootFile(slot: Slot, name: string, bytes: number, take: (piece: Buffer) => void): void {
+    const path = join(this.#places.bootFolder, slot, name);
+    // dd's way to say that a file's cached pages are not needed any more.
+    this.#io.run('dd', [`if=${path}`, 'iflag=nocache', 'count=0', 'status=none']);
+    this.#withFile(path, fs.constants.O_RDONLY, (file) => {
+      const piece = Buffer.allocUnsafe(1 << 20);
+      for (let done = 0; done < bytes; ) {
+        const count = this.#io.readSync(file, piece, 0, Math.min(piece.length, bytes - done), done);
+        if (count === 0) return;
+        take(piece.subarray(0, count));
+        done += count;
+      }
+    });
+  }
+
+  #writeBootFile(folder: string, name: string, copyTo: (write: (piece: Buffer) => void) => void): void {
+    const path = join(folder, name);
+    const part = `${path}.new`;
+    try {
+      this.#withFile(part, 'w', (file) => {
+        let at = 0;
+        copyTo((piece) => {
+          this.#writeAll(file, piece, at);
+          at += piece.length;
+        });
+        this.#io.fsyncSync(file);
+      });
+    } catch (error) {
+      this.#io.rmSync(part, { force: true });
+      throw error;
+    }
+    attempt(() => this.#io.renameSync(part, path));
+    this.#withFile(folder, fs.constants.O_RDONLY, (directory) => this.#io.fsyncSync(directory));
+  }
+
+  #withWritableBoot(work: () => void): void {
+    const { bootDevice } = this.#places;
+    // Not every fault is an error here: 1 is "there were some, and they are mended".
+    const checked = this.#io.run('fsck.vfat', ['-a', bootDevice]);
+    if (checked !== 0 && checked !== 1)
+      throw new CardFailsError(`the boot partition is damaged (fsck.vfat: ${checked})`);
+    this.#remount('rw');
+    try {
+      work();
+    } finally {
+      this.#remount('ro');
+    }
+  }
+
+  #remount(mode: 'rw' | 'ro'): void {
+    const code = this.#io.run('mount', ['-o', `remount,${mode}`, this.#places.bootFolder]);
+    if (code !== 0) throw new CardFailsError(`the boot partition cannot be mounted ${mode} (mount: ${code})`);
+  }
+
+  /** So that what is read afterwards comes from the card. Of plain files there is nothing to drop. */
+  #dropCache(path: string): void {
+    if (isBlockDevice(path)) this.#io.run('blockdev', ['--flushbufs', path]);
+  }
+
+  #withFile<T>(path: string, flags: number | string, work: (file: number) => T): T {
+    const file = attempt(() => this.#io.openSync(path, flags, 0o644));
+    try {
+      return attempt(() => work(file));
+    } finally {
+      this.#io.closeSync(file);
+    }
+  }
+
+  #writeAll(file: number, bytes: Buffer, at: number): void {
+    for (let done = 0; done < bytes.length; )
+      done += attempt(() => this.#io.writeSync(file, bytes, done, bytes.length - done, at + done));
+  }
+}
+
+function isBlockDevice(path: string): boolean {
+  return fs.statSync(path, { throwIfNoEntry: false })?.isBlockDevice() ?? false;
+}
+
+/** A device has no size of its own in `stat`: where its end is, tells. */
+function deviceBytes(path: string, file: number): number {
+  const stat = fs.fstatSync(file);
+  if (!stat.isBlockDevice()) return stat.size;
+  const device = fs.realpathSync(path).split('/').at(-1) ?? '';
+  const sectors = Number(fs.readFileSync(`/sys/class/block/${device}/size`, 'utf8'));
+  if (!Number.isSafeInteger(sectors) || sectors <= 0) throw new CardFailsError(`the size of ${device} is not known`);
+  return sectors * 512;
+}
+
+function attempt<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOSPC') throw new BootPartitionFullError();
+    if (code === 'EBUSY') throw new BusyError();
+    if (code !== undefined && /^E[A-Z]+$/.test(code)) throw new CardFailsError(message);
+    throw error;
+  }
+}
+
+/** Of every card that this project makes (image/assemble.sh): partition 1 boots, 2 and 3 are the slots. */
+const CARD_ID = '53544152';
+
+/** Where the parts of the running card are. @throws {NoSlotsError} */
+export function findCard(bootFolder: string): CardPlaces {
+  const partition = (number: number) => `/dev/disk/by-partuuid/${CARD_ID}-0${number}`;
+  try {
+    const bootDevice = fs.realpathSync(partition(1));
+    const name = bootDevice.split('/').at(-1) ?? '';
+    const disk = fs.realpathSync(`/sys/class/block/${name}/..`).split('/').at(-1) ?? '';
+    return { disk: `/dev/${disk}`, slots: { a: partition(2), b: partition(3) }, bootFolder, bootDevice };
+  } catch (error) {
+    throw new NoSlotsError(`its card is not found (${(error as Error).message})`);
+  }
+}

@@ -1,0 +1,85 @@
+/**
+ * Whether a box on trial works: it is a member of its station, with company or alone by choice, it has network and sound as
+ * before, and its player goes on. Pure: what was seen, and when.
+ */
+import { COMPANY_WAIT_MS, PLAYS_FOR_MS } from './limits.ts';
+import type { Before } from './result.ts';
+
+/** What one look at the radio's status showed. */
+export interface Sample {
+  isMember: boolean;
+  /** Other boxes that are connected. */
+  peers: number;
+  silent: boolean;
+  /** Names what plays, and where it is in it; null while nothing does. */
+  playing: { track: string; positionMs: number } | null;
+  /** The machine has an address in a network. */
+  linked: boolean;
+}
+
+export type Verdict = { healthy: true } | { healthy: false; missing: string };
+
+/** A position may lag behind the clock this much and still go on: it is told a few times a second. */
+const LEAST_SPEED = 0.5;
+
+export class Health {
+  readonly #before: Before;
+  readonly #startedMs: number;
+  #last: { sample: Sample; atMs: number } | null = null;
+  #playedForMs = 0;
+  #verdict: Verdict = { healthy: false, missing: 'the radio did not answer' };
+
+  /** @param before null when it is not known: then nothing of it is asked for */
+  constructor(before: Before | null, startedMs: number) {
+    this.#before = before ?? { company: false, linked: false, sound: false };
+    this.#startedMs = startedMs;
+  }
+
+  get verdict(): Verdict {
+    return this.#verdict;
+  }
+
+  /** @param sample null when the radio did not answer */
+  take(sample: Sample | null, atMs: number): Verdict {
+    this.#playedForMs = this.#played(sample, atMs);
+    this.#last = sample === null ? null : { sample, atMs };
+    const missing = this.#missing(sample, atMs - this.#startedMs);
+    this.#verdict = missing === null ? { healthy: true } : { healthy: false, missing };
+    return this.#verdict;
+  }
+
+  /** How long the player went on without a stop. A change of tracks counts for nothing, and breaks nothing. */
+  #played(sample: Sample | null, atMs: number): number {
+    const last = this.#last;
+    const [now, then] = [sample?.playing ?? null, last?.sample.playing ?? null];
+    if (last === null || now === null || then === null) return 0;
+    if (now.track !== then.track) return this.#playedForMs;
+    const passedMs = atMs - last.atMs;
+    return now.positionMs - then.positionMs >= passedMs * LEAST_SPEED ? this.#playedForMs + passedMs : 0;
+  }
+
+  #missing(sample: Sample | null, elapsedMs: number): string | null {
+    if (sample === null) return 'the radio did not answer';
+    if (!sample.isMember) return 'it did not join its station';
+    if (this.#before.linked && !sample.linked) return 'it found no network';
+    if (this.#before.company && sample.peers === 0 && elapsedMs < COMPANY_WAIT_MS)
+      return 'it did not find the other boxes';
+    if (this.#before.sound && sample.silent) return 'its sound card did not work';
+    if (this.#playedForMs < PLAYS_FOR_MS) return 'its player did not go on';
+    return null;
+  }
+}
+
+/** The parts of `GET /api/status` that tell; null for something else. */
+export function readStatus(json: unknown): Omit<Sample, 'linked'> | null {
+  const { station, peers, now, output } = (json ?? {}) as Record<string, Record<string, unknown> | null | undefined>;
+  if (typeof station !== 'object' || station === null || !Array.isArray(peers)) return null;
+  const positionMs = now?.position_ms;
+  const hash = (now?.track as { hash?: unknown } | null | undefined)?.hash;
+  return {
+    isMember: station.phase === 'member',
+    peers: peers.filter((peer: { connected?: unknown } | null) => peer?.connected === true).length,
+    silent: output?.silent === true,
+    playing: typeof positionMs === 'number' ? { track: `${now?.slot} ${hash}`, positionMs } : null,
+  };
+}
