@@ -15,7 +15,7 @@ fi
 install -d "$home/dist" "$home/node_modules/.bin"
 tar -xOf "$package" package/bin/node >"$home/node_modules/.bin/node"
 chmod 755 "$home/node_modules/.bin/node"
-cp "$ROOT_DIR/dist/starling.mjs" "$home/dist/"
+cp "$ROOT_DIR"/dist/{starling,card,updater}.mjs "$home/dist/"
 cp "$ROOT_DIR/package.json" "$ROOT_DIR/LICENSE" "$ROOT_DIR/README.md" "$home/"
 cp -r "$ROOT_DIR/web-setup" "$home/"
 rm -rf "$home/web-setup/screenshots"
@@ -33,12 +33,18 @@ install -d "$root/data" "$root/boot/firmware" "$root/var/lib/starling" "$root/me
 chown -R 0:0 "$home" "$root/etc" "$root/usr/lib/starling" "$root/usr/lib/sysusers.d"
 
 say "users, services, and nothing that is one box's own"
-systemd-sysusers --root="$root"
+chroot "$root" systemd-sysusers
 : >"$root/etc/machine-id"
 rm -f "$root/var/lib/dbus/machine-id" "$root"/etc/ssh/ssh_host_* "$root/etc/resolv.conf"
 ln -s /run/NetworkManager/resolv.conf "$root/etc/resolv.conf"
 passwd --root "$root" --lock root >/dev/null
-systemctl --quiet --root="$root" preset-all
-systemctl --quiet --root="$root" set-default multi-user.target
-systemctl --quiet --root="$root" mask getty.target getty@tty1.service serial-getty@.service console-getty.service \
-  apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer systemd-firstboot.service
+chroot "$root" systemctl --quiet preset-all
+chroot "$root" systemctl --quiet set-default multi-user.target
+# Consoles: nobody has a password. Rebuilding caches on a volatile /etc would come with every start. The generator would
+# open SSH to a hypervisor.
+chroot "$root" systemctl --quiet mask getty.target getty@tty1.service serial-getty@.service console-getty.service \
+  systemd-firstboot.service ldconfig.service systemd-journal-catalog-update.service systemd-hwdb-update.service
+install -d "$root/etc/systemd/system-generators"
+ln -s /dev/null "$root/etc/systemd/system-generators/systemd-ssh-generator"
+# The volatile /etc and /var are as new as the /usr that they came with.
+touch "$root/etc/.updated" "$root/var/.updated"

@@ -1,35 +1,54 @@
 #!/usr/bin/env bash
 # assemble.sh ROOT IMAGE: partitions, and from them the card. No loop device is needed.
 #
-#   1  STARLING       FAT32  256 MB  firmware, a/ (kernel and initramfs of slot A), starling.txt
+#      (8 MB before them: the boot state, one sector; zeros mean slot A)
+#   1  STARLING       FAT32  256 MB  firmware, U-Boot, a/ (kernel and initramfs of slot A), starling.txt
 #   2  slot A         squashfs, read-only
 #   3  slot B         empty until the first update
 #   4  STARLING-DATA  ext4, grows to the card on first boot
+#
+# Beside the card it leaves what an update is made of: IMAGE's name with .slot, .vmlinuz and .initrd.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 root="$1" image="$2"
 readonly BOOT_MB=256 SLOT_MB=512 DATA_MB=128
 readonly DISK_ID=53544152
-epoch="${SOURCE_DATE_EPOCH:-$(git -C "$ROOT_DIR" log -1 --format=%ct)}"
+epoch="$(source_epoch)"
+parts="${image%.img}"
 export SOURCE_DATE_EPOCH="$epoch" E2FSPROGS_FAKE_TIME="$epoch"
 
-work="$(mktemp -d)"
+# The kernel's device trees, under the kernel's names and under those that the firmware looks for first.
+copy_device_trees() {
+  local trees
+  trees="$(echo "$1"/usr/lib/linux-image-*/broadcom)"
+  cp "$trees"/bcm2711-rpi-4-b.dtb "$trees"/bcm2837-rpi-{3-b,3-b-plus,zero-2-w}.dtb "$2/"
+  local board
+  for board in 3-b 3-b-plus zero-2-w; do cp "$trees/bcm2837-rpi-$board.dtb" "$2/bcm2710-rpi-$board.dtb"; done
+}
+
+work="$(mktemp -d -p "$CACHE")"
 trap 'rm -rf "$work"' EXIT
 
 say "slot A"
-env -u SOURCE_DATE_EPOCH mksquashfs "$root" "$work/slot.img" -quiet -no-progress -comp zstd -Xcompression-level 19 -b 256K -noappend \
-  -no-exports -mkfs-time "$epoch" -all-time "$epoch" -e boot/initrd.img* boot/vmlinuz* "$root/boot/firmware" -wildcards
-slot_bytes="$(stat -c %s "$work/slot.img")"
+mv "$root/boot/initrd.img" "$parts.initrd"
+cp "$root"/boot/vmlinuz-* "$parts.vmlinuz"
+rm -f "$root"/boot/vmlinuz-*
+rm -rf "$root"/boot/firmware/*
+rm -f "$parts.slot"
+env -u SOURCE_DATE_EPOCH mksquashfs "$root" "$parts.slot" -quiet -no-progress -comp zstd -Xcompression-level 19 -b 256K -noappend \
+  -no-exports -mkfs-time "$epoch" -all-time "$epoch"
+slot_bytes="$(stat -c %s "$parts.slot")"
 [ "$slot_bytes" -le $((SLOT_MB * 1048576)) ] || fail "the root has $slot_bytes bytes; a slot holds $SLOT_MB MB"
 
 say "boot partition"
 boot="$work/boot"
 mkdir -p "$boot/a"
 cp "$root"/usr/lib/raspi-firmware/{bootcode.bin,start.elf,start_cd.elf,start4.elf,start4cd.elf,fixup.dat,fixup_cd.dat,fixup4.dat,fixup4cd.dat} "$boot/"
-cp "$root"/boot/vmlinuz-* "$boot/a/vmlinuz"
-cp "$root"/boot/initrd.img-* "$boot/a/initrd.img"
-find "$root"/usr/lib/linux-image-*/broadcom -name 'bcm27*.dtb' -o -name 'bcm28*.dtb' | xargs -I{} cp {} "$boot/a/"
+cp "$root/usr/lib/u-boot/rpi_arm64/u-boot.bin" "$boot/"
+mkimage -A arm64 -T script -C none -n starling -d "$IMAGE_DIR/u-boot/boot.cmd" "$boot/boot.scr" >/dev/null
+cp "$parts.vmlinuz" "$boot/a/vmlinuz"
+cp "$parts.initrd" "$boot/a/initrd.img"
+copy_device_trees "$root" "$boot"
 cp "$IMAGE_DIR"/boot/* "$boot/"
-printf '%s\n' "console=ttyS1,115200 console=tty1 root=PARTUUID=$DISK_ID-02 rootfstype=squashfs ro rootwait panic=10 quiet" >"$boot/a/cmdline.txt"
 find "$boot" -exec touch -h -d "@$epoch" {} +
 truncate -s "${BOOT_MB}M" "$work/boot.img"
 mkfs.vfat --invariant -F 32 -n STARLING -i "$DISK_ID" "$work/boot.img" >/dev/null
@@ -37,7 +56,9 @@ mkfs.vfat --invariant -F 32 -n STARLING -i "$DISK_ID" "$work/boot.img" >/dev/nul
 
 say "data partition"
 truncate -s "${DATA_MB}M" "$work/data.img"
-mke2fs -q -t ext4 -L STARLING-DATA -U 53544152-0000-4000-8000-000000000004 -E hash_seed=53544152-0000-4000-8000-000000000005,lazy_itable_init=0 -m 1 "$work/data.img"
+# Block and inode sizes of a large file system: it starts small only on paper.
+mke2fs -q -t ext4 -T default -b 4096 -i 16384 -J size=16 -m 1 -L STARLING-DATA -U 53544152-0000-4000-8000-000000000004 \
+  -E hash_seed=53544152-0000-4000-8000-000000000005,lazy_itable_init=0,resize=67108864 "$work/data.img"
 
 say "card"
 start=(0 8192)
@@ -54,6 +75,7 @@ start=${start[2]}, size=$((SLOT_MB * 2048)), type=83
 start=${start[3]}, size=$((SLOT_MB * 2048)), type=83
 start=${start[4]}, size=$((DATA_MB * 2048)), type=83
 TABLE
-for part in 1:boot 2:slot 4:data; do
-  dd if="$work/${part#*:}.img" of="$image" bs=1M seek=$((start[${part%%:*}] / 2048)) conv=notrunc,sparse status=none
-done
+write_part() { dd if="$2" of="$image" bs=1M seek=$((start[$1] / 2048)) conv=notrunc,sparse status=none; }
+write_part 1 "$work/boot.img"
+write_part 2 "$parts.slot"
+write_part 4 "$work/data.img"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The base root: Debian with the packages of packages.txt and an initramfs, without the radio. Cached by what it is
-# made from, because installing under emulation is what takes the time (about 15 minutes on two cores).
+# The base root: Debian with the packages of packages.txt, without initramfs and radio. Cached by what it is made from,
+# because installing under emulation is what takes the time.
 # Prints the directory.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -18,22 +18,16 @@ say "base root from Debian $SUITE ($ARCH); the second time it comes from $CACHE"
 
 excludes=()
 while read -r pattern; do excludes+=("--dpkgopt=path-exclude=$pattern"); done < <(list "$IMAGE_DIR/exclude.txt")
-# update-initramfs would run several times under emulation: it is diverted, and runs once at the end.
+# update-initramfs would run several times under emulation: it is diverted, and runs once (initramfs.sh).
 mmdebstrap --quiet --architectures="$ARCH" --variant=apt --mode=root --components=main,non-free-firmware \
   --include="$(list "$IMAGE_DIR/packages.txt" | paste -sd,)" \
   --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Languages "none"' \
   --dpkgopt=force-unsafe-io "${excludes[@]}" --dpkgopt='path-include=/usr/share/doc/*/copyright' \
   --setup-hook='mkdir -p "$1/var/cache/apt/archives"; find '"$CACHE/packages"' -name "*.deb" -exec cp -a {} "$1/var/cache/apt/archives/" ";"' \
-  --essential-hook='mkdir -p "$1/boot/firmware" "$1/etc/initramfs-tools/conf.d" "$1/etc/default"' \
-  --essential-hook='printf "MODULES=list\nCOMPRESS=zstd\nFSTYPE=squashfs\n" >"$1/etc/initramfs-tools/conf.d/starling"' \
+  --essential-hook='mkdir -p "$1/boot/firmware"' \
   --essential-hook='chroot "$1" dpkg-divert --quiet --local --rename --divert /usr/sbin/update-initramfs.real --add /usr/sbin/update-initramfs; ln -s /bin/true "$1/usr/sbin/update-initramfs"' \
   --customize-hook='cp -an "$1"/var/cache/apt/archives/*.deb '"$CACHE/packages"'/ 2>/dev/null || true' \
   --customize-hook='rm "$1/usr/sbin/update-initramfs"; chroot "$1" dpkg-divert --quiet --local --rename --remove /usr/sbin/update-initramfs' \
-  --customize-hook='cat '"$IMAGE_DIR"'/initramfs/modules >>"$1/etc/initramfs-tools/modules"' \
-  --customize-hook='install -m 755 '"$IMAGE_DIR"'/initramfs/starling-data "$1/etc/initramfs-tools/scripts/init-bottom/starling-data"' \
-  --customize-hook='install -m 755 '"$IMAGE_DIR"'/initramfs/starling-hook "$1/etc/initramfs-tools/hooks/starling"' \
-  --customize-hook='chroot "$1" depmod "$(ls "$1/usr/lib/modules")"' \
-  --customize-hook='chroot "$1" update-initramfs -c -k "$(ls "$1/usr/lib/modules")" >&2' \
   --skip=cleanup/apt/cache \
   "$SUITE" "$base" >&2
 rm -rf "$base"/var/cache/apt/archives/*.deb "$base"/var/cache/apt/*.bin "$base"/var/lib/apt/lists/*_*

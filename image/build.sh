@@ -1,7 +1,11 @@
 #!/usr/bin/env bash
 # npm run image: makes image/out/starling-<version>-arm64.img.xz with a checksum, the list of packages, and a manifest
-# for Raspberry Pi Imager.
+# for Raspberry Pi Imager. With --unpacked it leaves the card as a plain .img, for who only boots it in the emulator.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+case "${1:-}" in
+  '' | --unpacked) ;;
+  *) fail "unknown option $1; there is --unpacked" ;;
+esac
 need_root
 need_host_packages
 need_foreign_programs
@@ -13,13 +17,15 @@ base="$("$IMAGE_DIR/base.sh")"
 root="$(mktemp -d "$CACHE/root.XXXXXX")"
 trap 'rm -rf "$root"' EXIT
 cp -a "$base/." "$root/"
+"$IMAGE_DIR/initramfs.sh" "$root" "$(basename "$base")"
 "$IMAGE_DIR/app.sh" "$root"
 "$IMAGE_DIR/assemble.sh" "$root" "$OUT/$name.img"
 cp "$base.packages" "$OUT/$name.packages"
 
-# For the emulator, which does not read the boot partition.
-cp "$root"/boot/vmlinuz-* "$OUT/$name.vmlinuz"
-cp "$root"/boot/initrd.img-* "$OUT/$name.initrd"
+if [ "${1:-}" = --unpacked ]; then
+  say "$OUT/$name.img"
+  exit
+fi
 
 say "packing"
 image_bytes="$(stat -c %s "$OUT/$name.img")"
@@ -38,7 +44,7 @@ cat >"$OUT/$name.imager.json" <<JSON
       "extract_size": $image_bytes,
       "extract_sha256": "$image_hash",
       "image_download_size": $packed_bytes,
-      "release_date": "$(date -u -d "@$(git -C "$ROOT_DIR" log -1 --format=%ct)" +%F)",
+      "release_date": "$(date -u -d "@$(source_epoch)" +%F)",
       "devices": ["pi3-64bit", "pi4-64bit"],
       "init_format": "none"
     }

@@ -8,7 +8,7 @@ readonly SUITE=trixie
 # Finished base roots and package files: what takes the time.
 readonly CACHE="${STARLING_IMAGE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/starling-image}"
 readonly OUT="$IMAGE_DIR/out"
-readonly HOST_PACKAGES=(mmdebstrap qemu-user-static squashfs-tools dosfstools mtools e2fsprogs fdisk xz-utils zstd kmod arch-test debian-archive-keyring)
+readonly HOST_PACKAGES=(mmdebstrap qemu-user-static squashfs-tools dosfstools mtools e2fsprogs fdisk xz-utils zstd kmod arch-test debian-archive-keyring u-boot-tools)
 
 say() { printf '== %s\n' "$*" >&2; }
 fail() { printf 'image: %s\n' "$*" >&2; exit 1; }
@@ -18,8 +18,11 @@ list() { sed -e 's/#.*//' -e 's/[[:space:]]*$//' "$1" | grep -v '^$'; }
 
 # All that the base root is made from, as one name: packages, exclusions, the script itself.
 base_name() {
-  cat "$IMAGE_DIR/packages.txt" "$IMAGE_DIR/exclude.txt" "$IMAGE_DIR/base.sh" "$IMAGE_DIR"/initramfs/* | sha256sum | cut -c1-16
+  cat "$IMAGE_DIR/packages.txt" "$IMAGE_DIR/exclude.txt" "$IMAGE_DIR/base.sh" | sha256sum | cut -c1-16
 }
+
+# The time that stands in all that is made: of the last commit, so that the same tree makes the same files.
+source_epoch() { printf '%s' "${SOURCE_DATE_EPOCH:-$(git -C "$ROOT_DIR" log -1 --format=%ct)}"; }
 
 need_root() { [ "$(id -u)" -eq 0 ] || fail "making an image needs root (owners of files, the other architecture): sudo npm run image"; }
 

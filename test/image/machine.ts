@@ -1,47 +1,55 @@
-/** One emulated box: the built image in QEMU's `virt` machine, with a sound card that records, and a USB port. */
+/**
+ * One emulated box: the built card in QEMU's `virt` machine, started by U-Boot as on a board, with a sound card that
+ * records, a USB port, pins, and an agent that answers from inside.
+ */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { createConnection, type Socket } from 'node:net';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Agent, agentCredentials } from './agent.ts';
+import { connectTo, LineClient } from './lines.ts';
+import { Monitor } from './monitor.ts';
 
 export const QEMU = 'qemu-system-aarch64';
+/** U-Boot for the emulator, of Debian's package u-boot-qemu: the same program that the card has for the boards. */
+const U_BOOT = '/usr/lib/u-boot/qemu_arm64/u-boot.bin';
 /** Of the smallest board that is supported, the Zero 2 W. */
 const MEMORY_MB = 512;
-const MONITOR_TIMEOUT_MS = 10_000;
+const SOCKET_TIMEOUT_MS = 15_000;
+/** Pulled while it is read: the guest's kernel lets go of it within seconds. */
+const UNPLUG_TRIES = 60;
+
+/** A cable between two machines: the one that waits for it, and the one that comes. */
+export type Cable = { listen: number } | { connect: number };
 
 export interface MachineInit {
   /** The card; written to. */
   disk: string;
-  kernel: string;
-  initrd: string;
-  /** For the serial log, the recorded sound and the monitor's socket. */
+  /** For the serial log, the recorded sound and the sockets. */
   directory: string;
-  /** Port of the host that leads to the page. */
-  httpPort: number;
+  /** Port of the host that leads to the page; null: no network card that leads to the host. */
+  httpPort: number | null;
   memoryMb?: number;
-  /** False: no network card at all. */
-  network?: boolean;
-  /** Kernel arguments beyond those of the card. */
-  append?: string;
-}
-
-/** The emulator's own monitor speaks JSON lines (QMP). */
-interface MonitorReply {
-  return?: unknown;
-  error?: { class: string; desc: string };
-  event?: string;
-  QMP?: unknown;
+  /** A network card more, with a cable in it. */
+  cable?: Cable;
+  /** Hardware address of that card, its last byte. */
+  cableEnd?: number;
+  /** Credentials for systemd beyond the agent's, by name: the only thing that is not as on a board. */
+  credentials?: Record<string, string>;
 }
 
 export class Machine {
   readonly init: MachineInit;
   readonly serialLog: string;
+  /** Sound of this start; a start anew of the emulator begins it anew. */
   readonly wav: string;
   #process: ChildProcess | null = null;
-  #monitor: Socket | null = null;
-  #answers: ((reply: MonitorReply) => void)[] = [];
+  #monitor: Monitor | null = null;
+  #agent: Agent | null = null;
+  #pins: LineClient | null = null;
   #stderr = '';
+  #starts = 0;
 
   constructor(init: MachineInit) {
     this.init = init;
@@ -58,19 +66,29 @@ export class Machine {
     return `http://127.0.0.1:${this.init.httpPort}`;
   }
 
+  get agent(): Agent {
+    if (this.#agent === null) throw new Error('the machine is not started');
+    return this.#agent;
+  }
+
   async start(): Promise<void> {
-    const socket = join(this.init.directory, 'monitor.sock');
-    rmSync(socket, { force: true });
-    this.#process = spawn(QEMU, this.#arguments(socket), { stdio: ['ignore', 'ignore', 'pipe'] });
+    for (const name of ['monitor', 'agent', 'pins']) rmSync(this.#socket(name), { force: true });
+    this.#starts += 1;
+    this.#process = spawn(QEMU, this.#arguments(), { stdio: ['ignore', 'ignore', 'pipe'] });
     this.#process.stderr?.on('data', (bytes: Buffer) => {
       this.#stderr = (this.#stderr + bytes.toString()).slice(-4_000);
     });
-    const deadline = performance.now() + MONITOR_TIMEOUT_MS;
-    while (!existsSync(socket)) {
+    const deadline = performance.now() + SOCKET_TIMEOUT_MS;
+    while (!existsSync(this.#socket('pins'))) {
       if (!this.running || performance.now() > deadline) throw new Error(`the emulator did not start: ${this.#stderr}`);
       await sleep(50);
     }
-    await this.#openMonitor(socket);
+    try {
+      this.#monitor = await Monitor.open(this.#socket('monitor'));
+      this.#agent = new Agent(await connectTo(this.#socket('agent')));
+    } catch (error) {
+      throw new Error(`the emulator did not start: ${this.#stderr}`, { cause: error });
+    }
   }
 
   /** Pulls the plug. */
@@ -79,25 +97,35 @@ export class Machine {
     const ended = once(this.#process!, 'exit');
     this.#process!.kill('SIGKILL');
     await ended;
-    this.#monitor?.destroy();
+    this.#close();
   }
 
   /** Ends the emulator in order, so that the recorded sound is whole; the guest has no say. */
   async quit(): Promise<void> {
     if (!this.running) return;
     const ended = once(this.#process!, 'exit');
-    this.command('quit').catch(() => {});
+    this.#monitor?.command('quit').catch(() => {});
     await ended;
-    this.#monitor?.destroy();
+    this.#close();
   }
 
-  /** Puts a disk image into the USB port under this name. */
-  async plug(name: string, file: string): Promise<void> {
+  /** Presses the reset line: the machine starts anew, the emulator goes on. */
+  async reset(): Promise<void> {
+    await this.command('system_reset');
+  }
+
+  command(execute: string, args: Record<string, unknown> = {}): Promise<unknown> {
+    if (this.#monitor === null) throw new Error('the machine is not started');
+    return this.#monitor.command(execute, args);
+  }
+
+  /** Puts a disk image into the USB port under this name. `writable`: the guest may write to it. */
+  async plug(name: string, file: string, writable = false): Promise<void> {
     await this.command('blockdev-add', {
       driver: 'raw',
       'node-name': `${name}-disk`,
-      'read-only': true,
-      file: { driver: 'file', filename: file, 'read-only': true },
+      'read-only': !writable,
+      file: { driver: 'file', filename: file, 'read-only': !writable },
     });
     await this.command('device_add', { driver: 'usb-storage', id: name, drive: `${name}-disk`, bus: 'xhci.0' });
   }
@@ -105,7 +133,7 @@ export class Machine {
   /** Pulls it out, whatever is being read. */
   async unplug(name: string): Promise<void> {
     await this.command('device_del', { id: name });
-    for (let attempt = 0; attempt < 20; attempt++) {
+    for (let attempt = 0; attempt < UNPLUG_TRIES; attempt++) {
       await sleep(500);
       const gone = await this.command('blockdev-del', { 'node-name': `${name}-disk` }).then(
         () => true,
@@ -116,75 +144,92 @@ export class Machine {
     throw new Error(`the stick ${name} did not go`);
   }
 
+  /** Pulls the network cable of the card that leads to the host, or puts it back. */
+  async link(up: boolean): Promise<void> {
+    await this.command('set_link', { name: 'lan', up });
+  }
+
+  /** The board's GPIO lines from outside; PL061, see facts of QEMU's `virt`. */
+  async setPin(line: number, level: 0 | 1): Promise<void> {
+    this.#pins ??= new LineClient(await connectTo(this.#socket('pins')), (text) => /^(OK|FAIL|ERR)/.test(text));
+    const answer = await this.#pins.ask(`set_irq_in ${await this.#chip()} unnamed-gpio-in ${line} ${level}`);
+    if (!answer.startsWith('OK')) throw new Error(`pin ${line}: ${answer}`);
+  }
+
   serial(): string {
     return existsSync(this.serialLog) ? readFileSync(this.serialLog, 'utf8') : '';
   }
 
-  command(execute: string, args: Record<string, unknown> = {}): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      const monitor = this.#monitor;
-      if (monitor === null) return reject(new Error('the monitor is not open'));
-      this.#answers.push((reply) =>
-        reply.error === undefined ? resolve(reply.return) : reject(new Error(`${execute}: ${reply.error.desc}`)),
-      );
-      monitor.write(`${JSON.stringify({ execute, arguments: args })}\n`);
-    });
+  async #chip(): Promise<string> {
+    const entries = (await this.command('qom-list', { path: '/machine/unattached' })) as { name: string; type: string }[];
+    const chip = entries.find(({ type }) => type === 'child<pl061>');
+    if (chip === undefined) throw new Error('the board has no PL061');
+    return `/machine/unattached/${chip.name}`;
   }
 
-  #arguments(socket: string): string[] {
-    const { disk, kernel, initrd, httpPort, memoryMb = MEMORY_MB, network = true, append = '' } = this.init;
-    const card = 'root=PARTUUID=53544152-02 rootfstype=squashfs ro rootwait panic=10 console=ttyAMA0';
+  #close(): void {
+    this.#monitor?.close();
+    this.#agent?.close();
+    this.#pins?.close();
+    this.#monitor = null;
+    this.#agent = null;
+    this.#pins = null;
+  }
+
+  #socket(name: string): string {
+    return join(this.init.directory, `${name}.sock`);
+  }
+
+  #arguments(): string[] {
+    const { disk, memoryMb = MEMORY_MB } = this.init;
+    const server = 'server=on,wait=off';
     return [
       ...['-M', 'virt,gic-version=3', '-cpu', 'cortex-a72', '-smp', '2', '-m', `${memoryMb}M`],
-      ...['-accel', 'tcg,thread=multi', '-display', 'none', '-no-reboot'],
-      ...['-kernel', kernel, '-initrd', initrd, '-append', `${card} ${append}`],
+      ...['-accel', 'tcg,thread=multi', '-display', 'none', '-nodefaults', '-bios', U_BOOT],
       ...['-drive', `file=${disk},if=none,format=raw,id=card,cache=writeback`, '-device', 'virtio-blk-pci,drive=card'],
-      ...(network
-        ? [
-            '-netdev',
-            `user,id=lan,hostfwd=tcp:127.0.0.1:${httpPort}-:80`,
-            '-device',
-            'virtio-net-pci,netdev=lan,romfile=',
-          ]
-        : ['-nic', 'none']),
-      ...['-device', 'virtio-rng-pci', '-device', 'qemu-xhci,id=xhci'],
+      ...this.#network(),
+      ...['-device', 'virtio-rng-pci', '-device', 'qemu-xhci,id=xhci', '-device', 'i6300esb'],
       ...['-audiodev', `wav,id=sound,path=${this.wav},out.frequency=48000`],
       ...['-device', 'usb-audio,audiodev=sound,bus=xhci.0'],
-      ...['-serial', `file:${this.serialLog}`, '-monitor', 'none', '-qmp', `unix:${socket},server=on,wait=off`],
+      ...['-chardev', `socket,id=agent,path=${this.#socket('agent')},${server}`],
+      ...['-device', 'virtio-serial-pci', '-device', 'virtserialport,chardev=agent,name=rig'],
+      ...['-chardev', `file,id=serial,path=${this.serialLog},append=${this.#starts > 1 ? 'on' : 'off'}`],
+      ...['-serial', 'chardev:serial', '-qmp', `unix:${this.#socket('monitor')},${server}`],
+      ...this.#credentials(),
+      ...['-qtest', `unix:${this.#socket('pins')},${server}`, '-qtest-log', '/dev/null'],
     ];
   }
 
-  async #openMonitor(path: string): Promise<void> {
-    const socket = createConnection(path);
-    await once(socket, 'connect');
-    let rest = '';
-    let greet: () => void = () => {};
-    const greeted = new Promise<void>((resolve) => {
-      greet = resolve;
-    });
-    socket.on('error', () => {});
-    socket.on('data', (bytes) => {
-      rest += bytes.toString();
-      const lines = rest.split('\n');
-      rest = lines.pop() ?? '';
-      for (const line of lines.filter((text) => text.trim() !== '')) {
-        const reply = JSON.parse(line) as MonitorReply;
-        if (reply.QMP !== undefined) greet();
-        else if (reply.event === undefined) this.#answers.shift()?.(reply);
-      }
-    });
-    this.#monitor = socket;
-    await greeted;
-    await this.command('qmp_capabilities');
+  #network(): string[] {
+    const { httpPort, cable, cableEnd = 1 } = this.init;
+    const card = (id: string, end: string) => `virtio-net-pci,netdev=${id},mac=52:54:00:5a:${end},romfile=`;
+    const host = [
+      ...['-netdev', `user,id=lan,hostfwd=tcp:127.0.0.1:${httpPort}-:80`],
+      ...['-device', card('lan', `0${cableEnd}:10`)],
+    ];
+    const wire = (there: Cable) =>
+      'listen' in there ? `listen=127.0.0.1:${there.listen}` : `connect=127.0.0.1:${there.connect}`;
+    return [
+      ...(httpPort === null ? [] : host),
+      ...(cable === undefined
+        ? []
+        : ['-netdev', `socket,id=cable,${wire(cable)}`, '-device', card('cable', `0${cableEnd}:20`)]),
+    ];
   }
-}
 
-export function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+  /** Through the emulator's own configuration device, which no board has: nothing on the card knows of the tests. */
+  #credentials(): string[] {
+    const all = { ...agentCredentials(), ...this.init.credentials };
+    return Object.entries(all).flatMap(([name, text]) => {
+      const file = join(this.init.directory, `credential-${name}`);
+      writeFileSync(file, text);
+      return ['-fw_cfg', `name=opt/io.systemd.credentials/${name},file=${file}`];
+    });
+  }
 }
 
 /** Why no image can be booted here; null: it can. */
 export function emulatorMissing(): string | null {
-  const found = spawnSync(QEMU, ['--version']).status === 0;
-  return found ? null : `${QEMU} is not installed (Debian: apt install qemu-system-arm)`;
+  if (spawnSync(QEMU, ['--version']).status !== 0) return `${QEMU} is not installed (Debian: apt install qemu-system-arm)`;
+  return existsSync(U_BOOT) ? null : `${U_BOOT} is not there (Debian: apt install u-boot-qemu)`;
 }
