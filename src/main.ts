@@ -6,6 +6,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, rmSync, statfsSync } from 'node:fs';
 import { homedir, hostname } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { CID } from 'multiformats/cid';
 import { StationClock } from './clock/station-clock.ts';
 import {
@@ -82,6 +83,8 @@ const STOP_LIMIT_MS = 10_000;
 const REMAKABLE_FILES = ['library.db', 'network.db'];
 /** Stays free on the card for the system and the journal, whoever writes blocks. */
 const MIN_FREE_BYTES = 64 * 2 ** 20;
+/** Looking for sticks and folders takes milliseconds. */
+const FIRST_LOOK_MS = 1_000;
 /** The library that a box makes itself when there is no music; long enough for the default rules. */
 const DEMO_LIBRARY = { seed: 0, count: 12, minSeconds: 24, maxSeconds: 40 };
 
@@ -210,12 +213,15 @@ async function begin(settings: Settings, radio: Radio, log: LineLogger, closing:
   const mounts = createMounts({ log });
   await mounts.start().catch((error) => log.warn('sticks cannot be watched', { cause: (error as Error).message }));
   closing.add(() => mounts.stop());
+  const wifi = await startWifi(house, closing);
+  const ending = new AbortController();
   const choose = () =>
     chooseSources(
       {
         sticks: () => mounts.sticks(),
         musicFolder: async () => await musicFolder(homedir(), process.env),
-        makeDemoLibrary: async (directory) => void (await makeDemoLibrary(directory, DEMO_LIBRARY)),
+        makeDemoLibrary: async (directory) =>
+          void (await makeDemoLibrary(directory, { ...DEMO_LIBRARY, signal: ending.signal })),
         log,
       },
       settings.music,
@@ -224,18 +230,24 @@ async function begin(settings: Settings, radio: Radio, log: LineLogger, closing:
   const music = new MusicWatch({ choose, use: (directories) => library.setSources(directories), log });
   closing.add(mounts.onChanged(() => void music.changed()));
   closing.add(() => music.stop());
-  const { directories } = await music.start();
+  const looking = music.start();
+  closing.add(async () => {
+    ending.abort();
+    await looking.catch(() => {});
+  });
+  // Music that is made first comes later: hotspot and page do not wait for it.
+  const first = await Promise.race([looking, pause(FIRST_LOOK_MS, null)]);
   const library = createLibrary(
     { store: house.libraryStore, pinner: network.content, log },
-    { sources: directories, dataDir: settings.dataDir },
+    { sources: first?.directories ?? [], dataDir: settings.dataDir },
   );
+  if (first === null) void bringMusic(looking, library, log);
   const playback = composePlayback(house);
   const node = composeNode(house, network, library, playback);
   closing.add(() => node.stop());
   const host = createHost();
   closing.add(() => host.stop());
   await host.start();
-  const wifi = await startWifi(house, closing);
   const shown: Shown = {
     ...{ node, network, library, playback, host, radio, wifi, controls: null, web: null },
     sources: () => music.sources,
@@ -255,6 +267,18 @@ async function begin(settings: Settings, radio: Radio, log: LineLogger, closing:
   closing.add(() => rmSync(join(settings.dataDir, RUN_FILE), { force: true }));
   const { clock } = house;
   closing.add(() => lastTime.note(house.stationId, { ...clock.status(monoMs()), domain: clock.domain }));
+}
+
+async function bringMusic(
+  looking: Promise<MusicSources>,
+  library: ReturnType<typeof createLibrary>,
+  log: LineLogger,
+): Promise<void> {
+  try {
+    await library.setSources((await looking).directories);
+  } catch (error) {
+    log.error('own music cannot be brought', { cause: (error as Error).message });
+  }
 }
 
 async function openHouse(settings: Settings, log: LineLogger, closing: Closing): Promise<House> {

@@ -16,5 +16,5 @@ export const WATCHDOG_FEEDS = 4;
 export const PLAYER_PATIENCE_MS = 45_000;
 /** A member's log has something for every moment; settling a split or a long sleep leaves a hole of up to 80 s. */
 export const PROGRAMME_PATIENCE_MS = 120_000;
-/** A first start makes music before anything plays, half a minute of a PC's time; as in the unit's TimeoutStartSec. */
+/** A start takes seconds; ten minutes on an emulated machine with a slow card, as in the unit's TimeoutStartSec. */
 export const START_PATIENCE_MS = 10 * 60_000;

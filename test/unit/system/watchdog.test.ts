@@ -49,7 +49,7 @@ describe('the watchdog is fed while', () => {
     expect(firstTrouble((ms) => playing(ms, { slot: null, isMember: false }), 3_600_000)).toBeNull();
   });
 
-  it('a first start makes its music', () => {
+  it('a start takes its time', () => {
     expect(firstTrouble((ms) => (ms < START_PATIENCE_MS ? null : playing(ms)), 3_600_000)).toBeNull();
   });
 
