@@ -9,11 +9,14 @@ const PLACES = CHOSEN ? [CHOSEN] : ['/usr/bin/chromium', '/usr/bin/chromium-brow
 export const CHROMIUM = PLACES.find((path) => existsSync(path)) ?? null;
 export const NO_CHROMIUM = `no Chromium in ${PLACES.join(', ')}; on Debian: apt-get install chromium`;
 
-export async function launch(): Promise<Browser> {
+/** For `launch`: the name leads to this machine, as another name on the household's network does. */
+export const resolving = (name: string): string[] => [`--host-resolver-rules=MAP ${name} 127.0.0.1`];
+
+export async function launch(words: readonly string[] = []): Promise<Browser> {
   if (CHROMIUM === null) throw new Error(NO_CHROMIUM);
   // As root Chromium has no sandbox; it only opens pages of the loopback here.
   const args = process.getuid?.() === 0 ? ['--no-sandbox'] : [];
-  return chromium.launch({ executablePath: CHROMIUM, args });
+  return chromium.launch({ executablePath: CHROMIUM, args: [...args, ...words] });
 }
 
 export const PHONE = { width: 390, height: 844 };

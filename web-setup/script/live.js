@@ -1,7 +1,8 @@
 // The box's status, kept fresh: the event stream where it flows, asking again where it does not.
 
 const RETRY_MS = 3000;
-const QUIET_MS = 40_000;
+/** The time of the station alone is told every two seconds: a stream that is silent for this long is a dead one. */
+const QUIET_MS = 8000;
 
 /**
  * Calls back with the whole status and the names of the fields that changed (null for all of them), and with whether
@@ -60,6 +61,9 @@ export function follow({ onStatus, onContact }) {
     connect();
   }
 
+  // The device itself may know sooner than any stream.
+  addEventListener('offline', () => onContact(false));
+  addEventListener('online', reconnect);
   // A phone that wakes up shows the present at once, not after the next retry.
   document.addEventListener('visibilitychange', () => {
     if (document.visibilityState === 'visible' && source?.readyState !== EventSource.OPEN) reconnect();
