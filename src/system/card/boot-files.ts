@@ -6,6 +6,7 @@ import {
   readFileSync,
   readSync,
   renameSync,
+  rmSync,
   statSync,
   writeSync,
 } from 'node:fs';
@@ -73,15 +74,25 @@ function holds(path: string, content: Uint8Array): boolean {
 /** Old content or new, never a part: a new file, on the disk before it takes the name. */
 function replace(dir: string, name: string, content: Uint8Array): void {
   const part = join(dir, `${name}.new`);
-  const file = openSync(part, 'w', 0o644);
+  try {
+    writeWhole(part, content);
+    renameSync(part, join(dir, name));
+  } catch (error) {
+    // A partition that is full must not stay fuller.
+    rmSync(part, { force: true });
+    throw error;
+  }
+  syncFolder(dir);
+}
+
+function writeWhole(path: string, content: Uint8Array): void {
+  const file = openSync(path, 'w', 0o644);
   try {
     for (let at = 0; at < content.length; ) at += writeSync(file, content, at);
     fsyncSync(file);
   } finally {
     closeSync(file);
   }
-  renameSync(part, join(dir, name));
-  syncFolder(dir);
 }
 
 /** The old file's place on the disk is overwritten: what it held could be read there long after it lost its name. */
