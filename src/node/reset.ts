@@ -3,11 +3,13 @@ import { join } from 'node:path';
 import { writeFileAtomically } from './atomic-file.ts';
 
 const ORDER_FILE = 'reset.json';
+/** Left for systemd/starling-reset.path of the SD card; elsewhere it means nothing. */
+const SYSTEM_ORDER_FILE = 'forget-system';
 /** All that a box writes into its data directory, with what is set aside of it; the music that it made itself stays. */
 const KEPT_THINGS = [
   /^(identity|settings|phones|listener|listen-port|run|wifi)\.json(\..*)?$/,
   /^(journal|library|network)\.db(-wal|-shm|\..*)?$/,
-  /^(blocks|country)$/,
+  /^(blocks|country|update)$/,
 ];
 
 /**
@@ -22,11 +24,17 @@ export function isResetOrdered(dataDir: string): boolean {
   return existsSync(join(dataDir, ORDER_FILE));
 }
 
-/** Forgets everything but the music, if that was ordered. Nobody may have these files open. @returns what went */
+/**
+ * Forgets everything but the music, if that was ordered. Nobody may have these files open. What the system keeps for
+ * this box (networks, keys, its journal) is root's to forget: it finds an order of its own, before this one is gone.
+ *
+ * @returns what went
+ */
 export function carryOutReset(dataDir: string): string[] {
   if (!isResetOrdered(dataDir)) return [];
   const names = readdirSync(dataDir).filter((name) => KEPT_THINGS.some((pattern) => pattern.test(name)));
   for (const name of names) rmSync(join(dataDir, name), { recursive: true, force: true });
+  writeFileAtomically(join(dataDir, SYSTEM_ORDER_FILE), 'all\n');
   rmSync(join(dataDir, ORDER_FILE), { force: true });
   return names;
 }

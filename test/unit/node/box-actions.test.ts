@@ -1,4 +1,13 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -177,11 +186,24 @@ describe('a reset of everything', () => {
     const others = ['notes.json', 'photos.db', 'myidentity.json', 'song.mp3'];
     for (const name of [...own, ...databases, ...others]) writeFileSync(join(dataDir, name), 'x');
     mkdirSync(join(dataDir, 'blocks', 'ab'), { recursive: true });
+    mkdirSync(join(dataDir, 'update'));
     mkdirSync(join(dataDir, 'demo-music'));
     expect(carryOutReset(dataDir)).toEqual([]);
     orderReset(dataDir);
-    expect(carryOutReset(dataDir).sort()).toEqual([...own, ...databases, 'blocks'].sort());
-    expect(readdirSync(dataDir).sort()).toEqual([...others, 'demo-music'].sort());
+    expect(carryOutReset(dataDir).sort()).toEqual([...own, ...databases, 'blocks', 'update'].sort());
+    // The order to the system is left for root.
+    expect(readdirSync(dataDir).sort()).toEqual([...others, 'demo-music', 'forget-system'].sort());
+    expect(isResetOrdered(dataDir)).toBe(false);
+  });
+
+  it('orders the system’s part before its own order is gone, so that a power cut in between forgets all the same', () => {
+    mkdirSync(join(dataDir, 'forget-system'));
+    orderReset(dataDir);
+    expect(() => carryOutReset(dataDir)).toThrow();
+    expect(isResetOrdered(dataDir)).toBe(true);
+    rmdirSync(join(dataDir, 'forget-system'));
+    expect(carryOutReset(dataDir)).toEqual([]);
+    expect(existsSync(join(dataDir, 'forget-system'))).toBe(true);
     expect(isResetOrdered(dataDir)).toBe(false);
   });
 });
