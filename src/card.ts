@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { writeFileAtomically } from './node/atomic-file.ts';
 import { didYouMean } from './node/cli.ts';
 import { saveSettings } from './node/settings.ts';
+import { readSettingsFile } from './node/settings-file.ts';
 import { SETTINGS, type SettingSpec } from './node/settings-schema.ts';
 import {
   applyCard,
@@ -56,6 +57,15 @@ function asUser<T>(user: string | null, action: () => T): T {
   }
 }
 
+/** A file that cannot be read has none: that it cannot is told when something is to be written into it. */
+function hasSetting(radioDir: string, key: string, asRadio: <T>(action: () => T) => T): boolean {
+  try {
+    return asRadio(() => readSettingsFile(radioDir))?.[key] !== undefined;
+  } catch {
+    return false;
+  }
+}
+
 function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8');
@@ -94,6 +104,7 @@ function main(root: string, isCard: boolean): void {
     knowledge: {
       settings: SETTINGS.filter(({ key }) => CARD_KEYS.includes(key)).map((spec) => cardSetting(spec, radioDir)),
       didYouMean,
+      hasSetting: (key) => hasSetting(radioDir, key, asRadio),
       template: readText(join(root, 'usr/lib/starling/starling.txt')),
     },
     log: (line) => console.log(line),

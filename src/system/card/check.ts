@@ -48,6 +48,7 @@ const NO = new Set(['no', 'n', 'false', 'off', '0', 'nein', 'いいえ']);
 /** Taken back to what holds without it. */
 const REMOVES = new Set(['station_key', 'ssh_key']);
 const NONE = 'none';
+const FORGOTTEN = 'was taken out of this file before, and the box does not have it now: write it here again';
 
 function aliases(key: string, ...words: string[]): Record<string, string> {
   return Object.fromEntries(words.map((word) => [word, key]));
@@ -136,6 +137,10 @@ class Checker {
     const spec = this.#settings.get(this.keyOf(line.key) ?? '');
     if (spec === undefined) return;
     const isTaken = spec.secret && line.value === TAKEN;
+    if (isTaken && !this.#known.hasSetting(spec.key)) {
+      this.refuse(line, FORGOTTEN);
+      return;
+    }
     const checked: Checked<unknown> =
       this.#removes(line) || isTaken ? { ok: true, value: null } : spec.check(line.value);
     if (!checked.ok) {
@@ -211,7 +216,7 @@ class Checker {
   #withoutPassword(name: Setting, taken: Setting | null, hidden: Setting | null, ssidHex: string): CardWifi | null {
     const isKept = this.#known.isKept(ssidHex);
     if (taken !== null && !isKept) {
-      this.refuse(taken, 'was taken for another network, and is needed again for this one');
+      this.refuse(taken, FORGOTTEN);
       this.#waits([name, hidden], 'wifi_password');
       return null;
     }

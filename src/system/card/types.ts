@@ -28,6 +28,8 @@ export interface CardKnowledge {
   didYouMean(word: string, known: readonly string[]): string | null;
   /** Whether the box has this network, by the bytes of its name. */
   isKept(ssidHex: string): boolean;
+  /** Whether the radio's settings file has this key. */
+  hasSetting(key: string): boolean;
   /** The file as it came with the card: its examples are no mistakes. */
   template: string;
 }

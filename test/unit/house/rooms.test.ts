@@ -9,8 +9,8 @@ const PURE = ['consensus', 'clock'];
 const PURE_PACKAGES = /^(@noble\/(hashes|curves)|@ipld\/dag-cbor|multiformats|canonicalize)(\/|$)/;
 /** Rooms that touch the world. They know the pure rooms' types, and nothing of each other. */
 const ADAPTERS = ['controls', 'library', 'network', 'playback', 'system', 'web'];
-/** Above all rooms: they compose, and may import any. The radio, and the small programs of the SD card. */
-const FRONT_DOORS = ['src/main.ts', 'src/card.ts', 'src/updater.ts'];
+/** Above all rooms: they compose, and may import any. The radio, and the card's settings file. */
+const FRONT_DOORS = ['src/main.ts', 'src/card.ts'];
 /** What a file in a room may import from other rooms. */
 const ARROWS: Record<string, string[]> = {
   consensus: [],

@@ -203,7 +203,15 @@ describe('settings of the radio', () => {
 
   it('open a station again', () => {
     expect(plan('station_key = none')).toMatchObject({ settings: { station_key: null }, secrets: [] });
-    expect(plan(`station_key = ${TAKEN}`)).toMatchObject({ settings: {}, findings: [], secrets: [] });
+  });
+
+  it('keep a key that was taken, and ask for one that a reset forgot', () => {
+    const file = `station_key = ${TAKEN}`;
+    expect(plan(file, ['station_key'])).toMatchObject({ settings: {}, findings: [], secrets: [] });
+    expect(plan(file).good).toEqual([]);
+    expect(problems(file)).toMatchObject([
+      { line: 1, value: null, text: expect.stringContaining('write it here again') },
+    ]);
   });
 
   it('count once: the last line', () => {

@@ -27,8 +27,15 @@ export const SETTINGS: CardSetting[] = [
   },
 ];
 
+/** @param kept networks by the bytes of their names, and keys of settings */
 export function knowledge(kept: readonly string[] = []): CardKnowledge {
-  return { settings: SETTINGS, didYouMean, isKept: (hex) => kept.includes(hex), template: TEMPLATE };
+  return {
+    settings: SETTINGS,
+    didYouMean,
+    isKept: (hex) => kept.includes(hex),
+    hasSetting: (key) => kept.includes(key),
+    template: TEMPLATE,
+  };
 }
 
 export function plan(file: string, kept: readonly string[] = []): CardPlan {
