@@ -35,6 +35,7 @@ const TEST_PACKAGES = [
   { name: 'alsa-utils', has: [['aplay']], why: 'lists ALSA devices' },
   { name: 'iproute2', has: [['ip']], why: 'makes the networks of the flock tests' },
   { name: 'nftables', has: [['nft']], why: 'cuts those networks' },
+  { name: 'systemd', has: [['systemd-analyze']], why: 'reads the units' },
   { name: 'spin', has: [['spin']], why: 'makes the model of the settling' },
   { name: 'gcc', has: [['cc', 'gcc']], why: 'compiles that model' },
   { name: 'libc6-dev', has: [['/usr/include/stdio.h']], why: 'compiles that model' },

@@ -1,0 +1,66 @@
+import { spawnSync } from 'node:child_process';
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ROOT } from '../house/files.ts';
+
+/** The units as they lie on the SD card, with programs in the places that they name, for systemd-analyze to look at. */
+const root = mkdtempSync(join(tmpdir(), 'starling-units-'));
+const units = join(root, 'etc/systemd/system');
+const OVERLAY = join(ROOT, 'image/overlay/etc/systemd/system');
+/** Of newer systemd than some machines have that run this test. */
+const NEWER_KEYS = /'(RestartSteps|RestartMaxDelaySec|WantsMountsFor)'/;
+/** Exposure in tenths, as the project promises it for the radio. */
+const MOST_EXPOSED = 25;
+
+const isUnit = (name: string) => /\.(service|path|timer|socket|mount|target)$/.test(name);
+
+function analyze(...words: string[]) {
+  const { status, stdout, stderr, error } = spawnSync('systemd-analyze', [...words, '--no-pager', `--root=${root}`], {
+    encoding: 'utf8',
+    cwd: units,
+    env: { ...process.env, SYSTEMD_COLORS: '0' },
+  });
+  if (error !== undefined) throw error;
+  return { status, stdout, complaints: stderr.split('\n').filter((line) => line !== '' && !NEWER_KEYS.test(line)) };
+}
+
+function placeProgram(path: string): void {
+  mkdirSync(join(root, dirname(path)), { recursive: true });
+  writeFileSync(join(root, path), '#!/bin/sh\n');
+  chmodSync(join(root, path), 0o755);
+}
+
+beforeAll(() => {
+  mkdirSync(units, { recursive: true });
+  for (const name of readdirSync(join(ROOT, 'systemd')).filter(isUnit)) {
+    cpSync(join(ROOT, 'systemd', name), join(units, name));
+  }
+  for (const entry of readdirSync(OVERLAY, { withFileTypes: true }).filter((each) => !each.isSymbolicLink())) {
+    // Drop-ins of other people's units have nothing to hang on here.
+    if (!entry.isDirectory() || /^starling/.test(entry.name)) {
+      cpSync(join(OVERLAY, entry.name), join(units, entry.name), { recursive: true });
+    }
+  }
+  for (const name of readdirSync(units).filter(isUnit)) {
+    const text = readFileSync(join(units, name), 'utf8');
+    for (const [, path] of text.matchAll(/^Exec\w+=[-+!@:]*(\/\S+)/gm)) placeProgram(path!);
+  }
+});
+afterAll(() => rmSync(root, { recursive: true }));
+
+describe('the units', () => {
+  it('say nothing that systemd does not understand', () => {
+    const names = readdirSync(units).filter(isUnit);
+    expect(names).toContain('starling.service');
+    const { complaints } = analyze('verify', '--recursive-errors=no', ...names);
+    expect(complaints).toEqual([]);
+  });
+
+  it('give the radio no more than it needs', () => {
+    const { status, stdout } = analyze('security', '--offline=true', `--threshold=${MOST_EXPOSED}`, 'starling.service');
+    expect(stdout).toContain('Overall exposure level for starling.service');
+    expect(status, stdout).toBe(0);
+  });
+});
