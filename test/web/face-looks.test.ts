@@ -98,6 +98,73 @@ describe('the looks of the face', () => {
     expect(await accessibilityViolations(page)).toEqual([]);
   }, 60_000);
 
+  it.each([
+    ['a phone', PHONE],
+    ['a desktop', DESKTOP],
+  ])(
+    'fits a phone and a desktop at twice the size, by day and by night: %s',
+    async (_, { width, height }) => {
+      // What zooming to 200 % does: half as many points across, each drawn twice as large.
+      const viewport = { width: Math.floor(width / 2), height: Math.floor(height / 2) };
+      const page = await show({ viewport, deviceScaleFactor: 2 });
+      for (const view of VIEWS) {
+        await go(page, view);
+        for (const colorScheme of ['light', 'dark'] as const) {
+          await page.emulateMedia({ colorScheme });
+          expect([view, colorScheme, await accessibilityViolations(page)]).toEqual([view, colorScheme, []]);
+          expect([view, await overhang(page)]).toEqual([view, 0]);
+        }
+      }
+    },
+    60_000,
+  );
+
+  it('plays on the page what the light plays, says what it means, and holds still when it is told to', async () => {
+    const page = await show();
+    const lamp = page.locator('#light .lamp');
+    const plays = () =>
+      lamp.evaluate((element) => {
+        const [animation] = element.getAnimations();
+        const effect = animation?.effect as KeyframeEffect | undefined;
+        const moments = (effect?.getKeyframes() ?? []).map(({ computedOffset, opacity }) => [computedOffset, opacity]);
+        return { periodMs: Number(effect?.getTiming().duration ?? 0), moments };
+      });
+    expect(await plays()).toEqual({ periodMs: 0, moments: [] });
+    expect(await lamp.getAttribute('data-lit')).toBe('yes');
+    box.state.snapshot = {
+      ...box.state.snapshot,
+      light: { pattern: 'joining', steps: [100, 150, 100, 650], looks: '?', text: '?', help: '?' },
+    };
+    box.changed();
+    await page.locator('#light-name', { hasText: 'two short flashes a second' }).waitFor({ state: 'attached' });
+    expect(await plays()).toEqual({
+      periodMs: 1_000,
+      moments: [
+        [0, '1'],
+        [0.1, '0'],
+        [0.25, '1'],
+        [0.35, '0'],
+        [1, '0'],
+      ],
+    });
+    await page.locator('#light').click();
+    const dialog = page.getByRole('dialog', { name: 'Light' });
+    await dialog.getByText('The box looks for its network and its flock.').waitFor();
+    await dialog.getByText(/^Wait a minute\./).waitFor();
+    expect(await accessibilityViolations(page)).toEqual([]);
+    await dialog.getByLabel('Hold the light still on this page').check();
+    expect((await plays()).periodMs).toBe(0);
+    await dialog.getByLabel('Hold the light still on this page').uncheck();
+    expect((await plays()).periodMs).toBe(1_000);
+    // A pattern that a newer box has, in the words of the box.
+    const light = { pattern: 'hum', steps: [300, 300], looks: 'humming', text: 'The box hums.', help: 'Hum along.' };
+    box.state.snapshot = { ...box.state.snapshot, light };
+    box.changed();
+    await dialog.getByText('The box hums.').waitFor();
+    await page.emulateMedia({ reducedMotion: 'reduce' });
+    await expect.poll(async () => (await plays()).periodMs).toBe(0);
+  });
+
   it('fits a narrow phone in twice the size, in every language', async () => {
     Object.assign(box.state.snapshot.now!.track!, { title: LONG_TITLE, artist: LONG_TITLE });
     const page = await show({ viewport: { width: 195, height: 422 }, deviceScaleFactor: 2 });
@@ -145,7 +212,11 @@ describe('the looks of the face', () => {
     const started = performance.now();
     await page.getByRole('button', { name: 'Last page' }).click();
     await page.locator('.pager .item', { hasText: 'Marsh Song No. 20000' }).waitFor();
-    console.log(`the last page of 20,000 tracks: there after ${Math.round(performance.now() - started)} ms`);
+    const turnedMs = performance.now() - started;
+    console.log(`the last page of 20,000 tracks: there after ${Math.round(turnedMs)} ms`);
+    // Wide of what is measured (README): a machine that does ten other things is no reason to fail.
+    expect(drawMs[4]).toBeLessThan(200);
+    expect(turnedMs).toBeLessThan(5_000);
   });
 
   it('shows a change of the flock at once', async () => {
@@ -165,5 +236,6 @@ describe('the looks of the face', () => {
     console.log(
       `a change is on the page after ${Math.round(delays[3]!)} ms (median of 6), at most ${Math.round(delays[5]!)} ms`,
     );
+    expect(delays[3]).toBeLessThan(1_000);
   });
 });

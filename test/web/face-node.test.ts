@@ -3,9 +3,9 @@
  * phone and a computer in the same house. What each test shows stands in web-setup/README.md, word by word.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { extname, join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { makeDemoLibrary } from '../../src/library/demo-library.ts';
@@ -32,6 +32,15 @@ const STATION = 'Dawn chorus';
 const HOST = 'starling-1a2b.local';
 const VIEWS = ['now', 'flock', 'music', 'box'] as const;
 const BUNDLE = join(import.meta.dirname, '../../dist/starling.mjs');
+
+/** Stands in a file's own tags, and goes the way of every title: library, catalog, network, log, page. */
+const EVIL = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>';
+
+function retitle(file: string, title: string): void {
+  const other = `${file}.new${extname(file)}`;
+  execFileSync('ffmpeg', ['-v', 'error', '-i', file, '-c', 'copy', '-metadata', `title=${title}`, other]);
+  renameSync(other, file);
+}
 
 /** A browser says of each page without TLS that one header is of no use there; a box in a house has no certificate. */
 const faults = ({ complaints }: Opened) =>
@@ -91,6 +100,8 @@ describe('the face of a real node', () => {
     const music = join(flock.directory, `music-${seed}`);
     mkdirSync(music);
     await makeDemoLibrary(music, { seed, count: 5, minSeconds: 10, maxSeconds: 11 });
+    const [first = ''] = readdirSync(music).sort();
+    retitle(join(music, first), EVIL);
     return music;
   }
   beforeEach(({ skip }) => {
@@ -199,12 +210,16 @@ describe('the face of a real node', () => {
     expect(await phone.locator('.proposal[data-won] .ticket').first().textContent()).toBe(drawn.ticket);
   });
 
-  it('shows the catalog of the other box', async () => {
+  it('shows the catalog of the other box, and a title that is an attack as the text that it is', async () => {
     await flock.until('five tracks over there', 30_000, ([here]) => here?.peers[0]?.tracks === 5);
     await go(phone, 'flock');
     await phone.getByRole('button', { name: /^Catalog.* Attic$/ }).click();
     await phone.locator('.pager .item').first().waitFor();
-    expect(await phone.locator('.pager .item').count()).toBe(5);
+    const titles = await phone.locator('.pager .item').allTextContents();
+    expect(titles).toHaveLength(5);
+    expect(titles.filter((text) => text.includes(EVIL))).toHaveLength(1);
+    expect(await phone.evaluate(() => 'hacked' in window)).toBe(false);
+    expect(await phone.locator('img[src="x"], #app script, dialog script').count()).toBe(0);
     await phone.keyboard.press('Escape');
   });
 
