@@ -152,6 +152,56 @@ export interface WifiPort {
   isHotspotClient(address: string): boolean;
 }
 
+/** An update that lies on a stick, or that a phone has sent. */
+export interface FoundUpdate {
+  /** Names it in a wish to install it. */
+  file: string;
+  place: 'stick' | 'upload';
+  /** Name of the file. */
+  name: string;
+  /** Null when it cannot be believed. */
+  version: string | null;
+  /** When it was released, ISO 8601. */
+  created: string | null;
+  /** Against what runs. */
+  age: 'newer' | 'same' | 'older' | null;
+  /** Why it cannot be installed; null: it can. */
+  refused: { code: string; text: string } | null;
+}
+
+export interface UpdateView {
+  /** That runs. */
+  version: string;
+  /** receiving: from a phone; waiting: for the system to begin; trying: the new version is on trial. */
+  phase: 'idle' | 'receiving' | 'waiting' | 'installing' | 'restarting' | 'trying';
+  /** Of receiving or installing. */
+  percent: number | null;
+  /** The version that is under way. */
+  target: string | null;
+  found: FoundUpdate[];
+  /** How the last one ended: the new version stays; was not taken; power went; did not come up, and the old one is back. */
+  last: {
+    outcome: 'confirmed' | 'refused' | 'interrupted' | 'fell_back';
+    version: string | null;
+    code: string | null;
+    text: string | null;
+    at_ms: number;
+  } | null;
+}
+
+/** Updates of the whole system, where a box has a second place for one. */
+export interface UpdatePort {
+  /** The largest file that is taken. */
+  readonly maxBytes: number;
+  view(): Promise<UpdateView>;
+  /** Makes room for a file of so many bytes, so that none is sent in vain. */
+  prepare(bytes: number): Promise<Answer>;
+  /** Takes a file of exactly so many bytes. */
+  receive(bytes: number, body: AsyncIterable<Uint8Array>): Promise<Answer<FoundUpdate>>;
+  /** Begins to install one that was found; the rest shows in `view()`. `any_version`: also one that is not newer. */
+  install(wish: { file: string; any_version: boolean }): Promise<Answer<{ version: string }>>;
+}
+
 /** A person at the box itself: pairing is confirmed by a hand on a button. */
 export interface PresencePort {
   /** False where there is no button: pairing is then confirmed on the command line: `npm start -- pair`. */

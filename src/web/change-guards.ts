@@ -2,6 +2,9 @@
 import type { IncomingMessage } from 'node:http';
 import { RequestError } from './errors.ts';
 
+/** Takes a whole file: the one body that is neither small nor quick. */
+export const UPLOAD_PATH = '/api/update/upload';
+
 /** Every path that takes POST. Anything else reads. */
 export const CHANGE_PATHS: ReadonlySet<string> = new Set([
   '/api/pair',
@@ -19,6 +22,9 @@ export const CHANGE_PATHS: ReadonlySet<string> = new Set([
   '/api/wifi/forget',
   '/api/wifi/country',
   '/api/wifi/scan',
+  '/api/update/prepare',
+  '/api/update/install',
+  UPLOAD_PATH,
   '/wifi',
 ]);
 
@@ -44,18 +50,23 @@ export function checkReadOrigin(request: IncomingMessage): void {
   throw new RequestError(403, 'foreign_origin', 'Another site may not read this.');
 }
 
-/**
- * A header that no form and no picture can send, and a type that a foreign page cannot send without asking first
- * (CORS preflight, which this box never answers).
- * @throws {RequestError} 403 `foreign_origin` or `header_missing`, 415 `wrong_type`
- */
-export function checkChange(request: IncomingMessage): void {
-  checkOrigin(request);
+/** A header that no form and no picture can send. @throws {RequestError} 403 `header_missing` */
+export function checkChangeHeader(request: IncomingMessage): void {
   if (request.headers['x-starling'] !== '1') {
     throw new RequestError(403, 'header_missing', 'Changes carry the header "X-Starling: 1".', {
       allowed: 'X-Starling: 1',
     });
   }
+}
+
+/**
+ * From this box's page, with our header, and of a type that a foreign page cannot send without asking first (CORS
+ * preflight, which this box never answers).
+ * @throws {RequestError} 403 `foreign_origin` or `header_missing`, 415 `wrong_type`
+ */
+export function checkChange(request: IncomingMessage): void {
+  checkOrigin(request);
+  checkChangeHeader(request);
   if (!isType(request.headers['content-type'], 'application/json')) {
     throw new RequestError(415, 'wrong_type', 'The body must be JSON.', { allowed: 'Content-Type: application/json' });
   }

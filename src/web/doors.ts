@@ -10,6 +10,7 @@ import { PairingDoor } from './pairing-door.ts';
 import { PhoneBook } from './phone-book.ts';
 import type { Texts } from './plain-text.ts';
 import { type SessionComponents, sessionRoutes } from './session-routes.ts';
+import { updateRoutes } from './update-routes.ts';
 import { Visitors } from './visitors.ts';
 import type { WebComponents } from './web.ts';
 import { wifiPageRoutes } from './wifi-page-routes.ts';
@@ -24,7 +25,7 @@ export class Doors {
   readonly #hostNames: readonly string[];
 
   constructor(components: WebComponents, init: { dataDir: string | null; hostNames: readonly string[] }) {
-    const { music = null, box = null, wifi = null, listen = null, presence = null, log } = components;
+    const { music = null, box = null, wifi = null, listen = null, update = null, presence = null, log } = components;
     this.#components = components;
     this.#hostNames = init.hostNames;
     this.#book =
@@ -38,7 +39,13 @@ export class Doors {
       get hasButton() {
         return presence?.hasButton ?? false;
       },
-      can: { music: music !== null, box: box !== null, wifi: wifi !== null, listen: listen !== null },
+      can: {
+        music: music !== null,
+        box: box !== null,
+        wifi: wifi !== null,
+        listen: listen !== null,
+        update: update !== null,
+      },
       log,
     };
   }
@@ -77,7 +84,7 @@ export class Doors {
   }
 
   routes(texts: ReadonlyMap<string, Texts>): Router {
-    const { music = null, box = null, wifi = null } = this.#components;
+    const { music = null, box = null, wifi = null, update = null } = this.#components;
     const { visitors } = this.#session;
     const gate = new SlowGate();
     const draw = (slot: number) => (this.#components.draw ? this.#components.draw(slot) : music?.draw?.(slot));
@@ -87,6 +94,7 @@ export class Doors {
     router.use(musicRoutes({ music, draw: hasDraw ? draw : null, visitors, gate }));
     router.use(boxRoutes({ box, visitors, gate, forgetPhones: () => this.forgetPhones() }));
     router.use(wifiRoutes({ wifi, visitors }));
+    router.use(updateRoutes({ update, visitors, gate }));
     router.use(wifiPageRoutes({ wifi, visitors, pairing: this.#session.pairing, texts }));
     router.get('/api/captive', captiveApi(wifi));
     router.get('/listen', (request, response) => this.#listening.serve(request, response));

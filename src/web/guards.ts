@@ -4,7 +4,7 @@ import { CHANGE_PATHS } from './change-guards.ts';
 import { clientKey } from './client-address.ts';
 import { RequestError } from './errors.ts';
 import { isAllowedHost } from './host-check.ts';
-import { MAX_URL_CHARS, RATE_PER_SECOND } from './limits.ts';
+import { MAX_URL_CHARS, RATE_PER_SECOND, REQUEST_TIMEOUT_MS } from './limits.ts';
 import type { RateLimit } from './rate-limit.ts';
 
 /**
@@ -38,6 +38,23 @@ export function securityHeaders(_request: Request, response: Response, next: Nex
     'Cache-Control': 'no-store',
   });
   next();
+}
+
+const timers = new WeakMap<Request, NodeJS.Timeout>();
+
+/** A request that does not end holds a connection, however it was answered: it is cut off. */
+export function limitTime(request: Request, _response: Response, next: NextFunction): void {
+  if (!request.complete && carriesBody(request)) {
+    const timer = setTimeout(() => request.socket.destroy(), REQUEST_TIMEOUT_MS);
+    timers.set(request, timer);
+    request.once('end', () => clearTimeout(timer)).once('close', () => clearTimeout(timer));
+  }
+  next();
+}
+
+/** For the one request that may take longer, once it was let in. */
+export function allowTime(request: Request): void {
+  clearTimeout(timers.get(request));
 }
 
 /** @param names extra host names under which this box may be called */

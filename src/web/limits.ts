@@ -13,6 +13,12 @@ export const MAX_URL_CHARS = 512;
 export const HEADERS_TIMEOUT_MS = 10_000;
 /** Time for a whole request, its body included. */
 export const REQUEST_TIMEOUT_MS = 15_000;
+/** Time for the one request that carries a whole update, some 300 MB over a weak Wi-Fi. */
+export const UPLOAD_TIMEOUT_MS = 45 * 60_000;
+/** A phone that sends nothing of it for so long is gone. */
+export const UPLOAD_STALL_MS = 30_000;
+/** Updates that are listed. */
+export const MAX_FOUND_ROWS = 16;
 /** Idle connections are kept just long enough for a page load. */
 export const KEEP_ALIVE_TIMEOUT_MS = 5_000;
 /** Sockets altogether: each costs about 20 KB. */

@@ -19,7 +19,7 @@ export interface SessionComponents {
   pairing: PairingDoor;
   visitors: Visitors;
   hasButton: boolean;
-  can: { music: boolean; box: boolean; wifi: boolean; listen: boolean };
+  can: { music: boolean; box: boolean; wifi: boolean; listen: boolean; update: boolean };
   log: WebLogger;
 }
 

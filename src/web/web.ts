@@ -3,13 +3,13 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { NextFunction, Request, Response } from 'express';
 import express from 'express';
-import type { Answer, BoxActions, ListenPort, MusicActions, PresencePort, WifiPort } from './box.ts';
+import type { Answer, BoxActions, ListenPort, MusicActions, PresencePort, UpdatePort, WifiPort } from './box.ts';
 import { CHANGE_PATHS } from './change-guards.ts';
 import { clientKey } from './client-address.ts';
 import { Doors } from './doors.ts';
 import { BindAddressError, PortForbiddenError, PortInUseError, RequestError } from './errors.ts';
 import { EventHub } from './event-hub.ts';
-import { carriesBody, checkHost, checkRequest, limitRate, securityHeaders } from './guards.ts';
+import { carriesBody, checkHost, checkRequest, limitRate, limitTime, securityHeaders } from './guards.ts';
 import {
   HEADERS_TIMEOUT_MS,
   KEEP_ALIVE_TIMEOUT_MS,
@@ -21,7 +21,7 @@ import {
   MAX_RATE_CLIENTS,
   RATE_BURST,
   RATE_PER_SECOND,
-  REQUEST_TIMEOUT_MS,
+  UPLOAD_TIMEOUT_MS,
 } from './limits.ts';
 import { loadPageFiles, readTexts } from './page-files.ts';
 import { publicStatus } from './public-status.ts';
@@ -52,6 +52,7 @@ export interface WebComponents {
   wifi?: WifiPort | null;
   listen?: ListenPort | null;
   presence?: PresencePort | null;
+  update?: UpdatePort | null;
   log: WebLogger;
 }
 
@@ -176,7 +177,7 @@ class WebServer implements Web {
     const rate = this.#init.rate ?? { burst: RATE_BURST, perSecond: RATE_PER_SECOND };
     const app = express();
     app.disable('x-powered-by').disable('etag').set('query parser', 'simple').set('trust proxy', false);
-    app.use(securityHeaders, limitRate(new RateLimit({ ...rate, maxClients: MAX_RATE_CLIENTS })));
+    app.use(securityHeaders, limitTime, limitRate(new RateLimit({ ...rate, maxClients: MAX_RATE_CLIENTS })));
     app.use(this.#doors.portal());
     app.use(checkHost(this.#init.hostNames ?? []), checkRequest);
     app.use(
@@ -210,7 +211,8 @@ class WebServer implements Web {
       {
         maxHeaderSize: MAX_HEADER_BYTES,
         headersTimeout: HEADERS_TIMEOUT_MS,
-        requestTimeout: REQUEST_TIMEOUT_MS,
+        // Of an upload; whatever else comes has less (`limitTime`).
+        requestTimeout: UPLOAD_TIMEOUT_MS,
         keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
         connectionsCheckingInterval: 2_000,
       },

@@ -27,7 +27,7 @@ beforeEach(async () => {
 afterEach(() => home.stop());
 
 /** What the box was made to do. */
-const done = () => [...home.music.asked, ...home.box.asked, ...home.wifi.asked];
+const done = () => [...home.music.asked, ...home.box.asked, ...home.wifi.asked, ...home.update.asked];
 const pairedPhones = () => JSON.parse(readFileSync(join(home.dataDir, 'phones.json'), 'utf8')).phones.length;
 const cookie = () => `starling_phone=${owner.cookies.get('starling_phone')}`;
 

@@ -15,6 +15,8 @@ const BODIES: Record<string, unknown> = {
   '/api/wifi/join': { ssid: 'Home <b>', password: WIFI_PASSWORD },
   '/api/wifi/forget': { ssid: 'Home <b>' },
   '/api/wifi/country': { country: 'GB' },
+  '/api/update/prepare': { bytes: 1_000 },
+  '/api/update/install': { file: 'sda1/starling-1.3.0-arm64.update' },
 };
 
 /** Every route that changes something, but for the form without script. */

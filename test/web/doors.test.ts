@@ -28,7 +28,7 @@ describe('pairing', () => {
       phone: null,
       setup: false,
       has_button: true,
-      can: { music: true, box: true, wifi: true, listen: true },
+      can: { music: true, box: true, wifi: true, listen: true, update: true },
     });
     expect(home.web.pairingWaits()).toBe(false);
     const request = await phone.post('/api/pair', { name: 'Ana’s phone' });
@@ -241,13 +241,21 @@ describe('a paired phone', () => {
 
 it('what is not on this box says so', async () => {
   await home.stop();
-  home = await house({ music: null, box: null, wifi: null, listen: null });
+  home = await house({ music: null, box: null, wifi: null, listen: null, update: null });
   const phone = await home.paired();
   for (const path of CHANGES.filter((other) => !/pair|phones|session/.test(other))) {
     const { status, json } = await phone.post(path, bodyFor(path));
     expect([path, status, json.error.code]).toEqual([path, 501, 'not_on_this_box']);
   }
-  for (const path of ['/api/settings', '/api/filters', '/api/blacklist', '/api/wifi', '/listen', '/api/draw/3']) {
+  for (const path of [
+    '/api/settings',
+    '/api/filters',
+    '/api/blacklist',
+    '/api/wifi',
+    '/listen',
+    '/api/draw/3',
+    '/api/update',
+  ]) {
     expect([path, (await phone.get(path)).status]).toEqual([path, 501]);
   }
 });

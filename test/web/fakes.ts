@@ -4,11 +4,14 @@ import type {
   BlacklistEntry,
   BoxActions,
   Filters,
+  FoundUpdate,
   ListenPort,
   MusicActions,
   PresencePort,
   SettingsChange,
   SettingsView,
+  UpdatePort,
+  UpdateView,
   WifiPort,
   WifiView,
 } from '../../src/web/box.ts';
@@ -247,5 +250,80 @@ export class FakeListen implements ListenPort {
       await closed.promise;
     }
     return { type: 'audio/mpeg', stream: pieces(), close };
+  }
+}
+
+export const ON_STICK: FoundUpdate = {
+  ...{ file: 'sda1/starling-1.3.0-arm64.update', place: 'stick', name: 'starling-1.3.0-arm64.update' },
+  ...{ version: '1.3.0', created: '2026-12-24T12:00:00Z', age: 'newer', refused: null },
+};
+
+/** A box with two systems. What is uploaded is an update when it begins with "update ", followed by its version. */
+export class FakeUpdate implements UpdatePort {
+  readonly maxBytes = 400_000;
+  readonly asked: string[] = [];
+  /** Room on its card. */
+  roomBytes = 300_000;
+  /** What is being received waits for this, piece by piece. */
+  pace: () => Promise<void> = async () => {};
+  state: UpdateView = {
+    version: '1.2.0',
+    phase: 'idle',
+    percent: null,
+    target: null,
+    found: [structuredClone(ON_STICK)],
+    last: null,
+  };
+
+  async view(): Promise<UpdateView> {
+    return structuredClone(this.state);
+  }
+
+  change(part: Partial<UpdateView>): void {
+    this.state = { ...this.state, ...part };
+  }
+
+  async prepare(bytes: number): Promise<Answer> {
+    this.asked.push(`prepare ${bytes}`);
+    if (this.state.phase !== 'idle') return refused('update_busy', 'An update is under way already.');
+    if (bytes > this.maxBytes) return refused('too_large', 'No update is as large as that.');
+    return bytes > this.roomBytes ? refused('no_room', 'The card has no room for it.') : ok(null);
+  }
+
+  async receive(bytes: number, body: AsyncIterable<Uint8Array>): Promise<Answer<FoundUpdate>> {
+    const prepared = await this.prepare(bytes);
+    if (!prepared.ok) return prepared;
+    this.change({ phase: 'receiving', percent: 0 });
+    const pieces: Uint8Array[] = [];
+    try {
+      for await (const piece of body) {
+        pieces.push(piece);
+        await this.pace();
+      }
+    } catch {
+      return refused('cut_off', 'The file did not arrive whole.');
+    } finally {
+      this.change({ phase: 'idle', percent: null });
+    }
+    const text = Buffer.concat(pieces).toString('latin1');
+    this.asked.push(`received ${text.length}`);
+    if (text.length !== bytes) return refused('cut_off', 'The file did not arrive whole.');
+    const version = /^update (\d+\.\d+\.\d+)/.exec(text)?.[1];
+    if (version === undefined) return refused('not_an_update', 'That is no Starling update.');
+    const age = version > '1.2.0' ? 'newer' : version === '1.2.0' ? 'same' : 'older';
+    const found: FoundUpdate = { ...ON_STICK, file: 'upload', place: 'upload', name: 'upload.update', version, age };
+    this.change({ found: [found, ...this.state.found.filter(({ place }) => place === 'stick')] });
+    return ok(found);
+  }
+
+  async install({ file, any_version }: { file: string; any_version: boolean }): Promise<Answer<{ version: string }>> {
+    this.asked.push(`install ${file} ${any_version}`);
+    if (this.state.phase !== 'idle') return refused('update_busy', 'An update is under way already.');
+    const found = this.state.found.find((other) => other.file === file);
+    if (found === undefined) return refused('no_such_update', 'There is no such update any more.', 'file');
+    if (found.refused !== null) return refused(found.refused.code, found.refused.text);
+    if (found.age !== 'newer' && !any_version) return refused('not_newer', 'It is not newer.', 'any_version');
+    this.change({ phase: 'waiting', target: found.version });
+    return ok({ version: found.version ?? '' });
   }
 }

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createWeb, type Web, type WebComponents, type WebInit } from '../../src/web/web.ts';
-import { FakeBox, FakeListen, FakeMusic, FakePresence, FakeWifi } from './fakes.ts';
+import { FakeBox, FakeListen, FakeMusic, FakePresence, FakeUpdate, FakeWifi } from './fakes.ts';
 import { Phone } from './phone.ts';
 import { sampleSnapshot } from './sample.ts';
 import { WEB_ROOT } from './serve.ts';
@@ -17,6 +17,7 @@ export interface House {
   wifi: FakeWifi;
   presence: FakePresence;
   listen: FakeListen;
+  update: FakeUpdate;
   /** All that was logged, as text. */
   logged(): string;
   /** Another phone; each has a loopback address of its own. */
@@ -35,13 +36,14 @@ export async function house(parts: Partial<WebComponents> = {}, init: Partial<We
   const wifi = new FakeWifi();
   const presence = new FakePresence();
   const listen = new FakeListen();
+  const update = new FakeUpdate();
   const lines: string[] = [];
   const write = (message: string, fields?: object) => void lines.push(`${message} ${JSON.stringify(fields ?? {})}`);
   const components: WebComponents = {
     snapshot: sampleSnapshot,
     onChange: () => () => {},
     log: { debug: write, info: write, warn: write, error: write },
-    ...{ music, box, wifi, presence, listen },
+    ...{ music, box, wifi, presence, listen, update },
     ...parts,
   };
   const start = async (port: number): Promise<Web> => {
@@ -54,7 +56,7 @@ export async function house(parts: Partial<WebComponents> = {}, init: Partial<We
   const made: House = {
     web: await start(0),
     port: 0,
-    ...{ dataDir, music, box, wifi, presence, listen },
+    ...{ dataDir, music, box, wifi, presence, listen, update },
     logged: () => lines.join('\n'),
     phone: () => new Phone(made.port, `127.0.0.${10 + phones++}`),
     async paired() {

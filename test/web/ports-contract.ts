@@ -3,7 +3,15 @@
  * of these inside a test file, with a way to make the part.
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Answer, BoxActions, ListenPort, MusicActions, PresencePort, WifiPort } from '../../src/web/box.ts';
+import type {
+  Answer,
+  BoxActions,
+  ListenPort,
+  MusicActions,
+  PresencePort,
+  UpdatePort,
+  WifiPort,
+} from '../../src/web/box.ts';
 
 /** Something made for one test, and the way to end it. */
 export interface Made<T> {
@@ -171,6 +179,61 @@ export function presenceContract(name: string, make: Make<PresencePort, { hold()
       made.hold();
       await made.end?.();
       expect([held, typeof made.part.hasButton]).toEqual([1, 'boolean']);
+    });
+  });
+}
+
+/** @param make a box whose stick holds one update that is newer, and bytes that are no update */
+export function updateContract(name: string, make: Make<UpdatePort, { file: string; wrong: Uint8Array }>): void {
+  describe(`${name} as UpdatePort`, () => {
+    let made: Made<UpdatePort> & { file: string; wrong: Uint8Array };
+    beforeEach(async () => {
+      made = await make();
+    });
+    afterEach(() => made.end?.());
+    async function* inPieces(bytes: Uint8Array) {
+      for (let at = 0; at < bytes.length; at += 100) yield bytes.subarray(at, at + 100);
+    }
+
+    it('shows what runs, and what lies on the stick', async () => {
+      const view = await made.part.view();
+      expect(view).toMatchObject({ phase: 'idle', percent: null, target: null, last: null });
+      expect(view.version).toMatch(/^\d+\.\d+\.\d+$/);
+      expect(view.found).toMatchObject([{ file: made.file, place: 'stick', age: 'newer', refused: null }]);
+    });
+
+    it('refuses what is not there, whatever it is called', async () => {
+      for (const file of [
+        '',
+        'upload',
+        'sda1',
+        'sda1/',
+        '../x.update',
+        `${made.file}/../x.update`,
+        '/etc/passwd',
+        'toString',
+      ])
+        expectRefused(await made.part.install({ file, any_version: true }));
+      expect((await made.part.view()).phase).toBe('idle');
+    });
+
+    it('begins with one, and with no other beside it', async () => {
+      expect(expectDone(await made.part.install({ file: made.file, any_version: false })).version).toMatch(/^\d/);
+      const view = await made.part.view();
+      expect([view.phase, typeof view.target]).toEqual(['waiting', 'string']);
+      expectRefused(await made.part.install({ file: made.file, any_version: true }));
+      expectRefused(await made.part.prepare(1_000));
+      expectRefused(await made.part.receive(made.wrong.length, inPieces(made.wrong)));
+    });
+
+    it('takes no file that is too large, cut off or no update', async () => {
+      expectRefused(await made.part.prepare(made.part.maxBytes + 1));
+      expectDone(await made.part.prepare(1_000));
+      expectRefused(await made.part.receive(made.wrong.length + 1, inPieces(made.wrong)));
+      expectRefused(await made.part.receive(made.wrong.length - 1, inPieces(made.wrong)));
+      expectRefused(await made.part.receive(made.wrong.length, inPieces(made.wrong)));
+      const { phase, found } = await made.part.view();
+      expect([phase, found.map(({ place }) => place)]).toEqual(['idle', ['stick']]);
     });
   });
 }

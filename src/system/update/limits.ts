@@ -31,10 +31,12 @@ export const MAX_FOLDER_NAMES = 4_096;
 export const FREE_BESIDE_UPLOAD_BYTES = 64 * MEBIBYTE;
 /** Others' tracks that make room for one upload at most: each frees some megabytes. */
 export const MAX_MADE_ROOM = 512;
-/** A phone that sends nothing for so long is gone. */
-export const UPLOAD_STALL_MS = 30_000;
 /** The part of the system that installs begins within this; more, and there is none. */
 export const PICK_UP_MS = 60_000;
+/** An installation that tells nothing for so long has ended without a word. */
+export const STALE_AFTER_MS = 15 * 60_000;
+/** An upload that nobody installs goes after this. */
+export const UPLOAD_KEPT_MS = 60 * 60_000;
 /** How often the radio looks how far an installation is. */
 export const PROGRESS_POLL_MS = 1_000;
 /** Time between "starts anew" and the restart, so that a page hears of it. */

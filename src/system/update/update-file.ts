@@ -23,14 +23,24 @@ export interface Update {
   parts: Readonly<Record<UpdateFileName, UpdatePart>>;
 }
 
+/** What the beginning of an update tells: enough to know what it is, and whether to believe it. */
+export interface Envelope {
+  manifest: Manifest;
+  /** Where the first part begins, and how long the whole file must be. */
+  begin: number;
+  bytes: number;
+}
+
+/** All that `openEnvelope` reads lies before this. */
+export const MAX_ENVELOPE_BYTES = spanOf(MAX_MANIFEST_BYTES) + spanOf(SIGNATURE_FILE_BYTES);
+
 /**
- * Reads manifest and signature, and believes neither before the signature was checked. The content is hashed apart
- * (`hashPart`), because that takes a while.
+ * Reads manifest and signature, and believes neither before the signature was checked.
  *
  * @throws {NotAnUpdateError | TruncatedError | TrailingDataError | UnknownKeyError | BadSignatureError | BadManifestError
  *   | FormatTooNewError | TooLargeError}
  */
-export function openUpdate(file: RandomAccess, keys: readonly ReleaseKey[]): Update {
+export function openEnvelope(file: RandomAccess, keys: readonly ReleaseKey[]): Envelope {
   const manifestHeader = headerAt(file, 0, 'manifest.json');
   if (manifestHeader.bytes > MAX_MANIFEST_BYTES) throw new NotAnUpdateError('its manifest is too large');
   const manifestBytes = readAll(file, BLOCK_BYTES, manifestHeader.bytes);
@@ -40,13 +50,19 @@ export function openUpdate(file: RandomAccess, keys: readonly ReleaseKey[]): Upd
   const signature = readAll(file, signatureAt + BLOCK_BYTES, SIGNATURE_FILE_BYTES);
   checkSignature(manifestBytes, signature, keys);
   const manifest = parseManifest(manifestBytes);
-  return { manifest, parts: findParts(file, manifest, signatureAt + spanOf(SIGNATURE_FILE_BYTES)) };
+  const begin = signatureAt + spanOf(SIGNATURE_FILE_BYTES);
+  const bytes = manifest.files.reduce((sum, part) => sum + spanOf(part.bytes), begin + END_BYTES);
+  if (file.bytes < bytes) throw new TruncatedError(file.bytes, bytes);
+  if (file.bytes > bytes) throw new TrailingDataError(file.bytes, bytes);
+  return { manifest, begin, bytes };
 }
 
-function findParts(file: RandomAccess, manifest: Manifest, begin: number): Update['parts'] {
-  const expected = manifest.files.reduce((sum, { bytes }) => sum + spanOf(bytes), begin + END_BYTES);
-  if (file.bytes < expected) throw new TruncatedError(file.bytes, expected);
-  if (file.bytes > expected) throw new TrailingDataError(file.bytes, expected);
+/**
+ * Reads what an update is and where its parts lie. Their content is hashed apart (`hashPart`), because that takes a while.
+ * @throws as `openEnvelope`
+ */
+export function openUpdate(file: RandomAccess, keys: readonly ReleaseKey[]): Update {
+  const { manifest, begin } = openEnvelope(file, keys);
   let at = begin;
   const parts = manifest.files.map((part): [string, UpdatePart] => {
     if (headerAt(file, at, part.name).bytes !== part.bytes)
@@ -57,7 +73,7 @@ function findParts(file: RandomAccess, manifest: Manifest, begin: number): Updat
   });
   if (readAll(file, at, END_BYTES).some((byte) => byte !== 0))
     throw new NotAnUpdateError('it does not end as it should');
-  return Object.fromEntries(parts) as Update['parts'];
+  return { manifest, parts: Object.fromEntries(parts) as Update['parts'] };
 }
 
 function headerAt(file: RandomAccess, at: number, name: string): { bytes: number } {

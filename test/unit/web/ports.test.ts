@@ -1,10 +1,21 @@
 /** The fakes stand for the real parts as long as both pass the same suites. */
-import { FakeBox, FakeListen, FakeMusic, FakePresence, FakeWifi, PLAYING, STATION_KEY } from '../../web/fakes.ts';
+import {
+  FakeBox,
+  FakeListen,
+  FakeMusic,
+  FakePresence,
+  FakeUpdate,
+  FakeWifi,
+  ON_STICK,
+  PLAYING,
+  STATION_KEY,
+} from '../../web/fakes.ts';
 import {
   boxContract,
   listenContract,
   musicContract,
   presenceContract,
+  updateContract,
   wifiContract,
 } from '../../web/ports-contract.ts';
 
@@ -20,3 +31,4 @@ presenceContract('the fake', () => {
   return { part, hold: () => part.hold() };
 });
 listenContract('the fake', () => ({ part: new FakeListen(2), places: 2 }));
+updateContract('the fake', () => ({ part: new FakeUpdate(), file: ON_STICK.file, wrong: Buffer.alloc(5_000) }));
