@@ -62,6 +62,7 @@ import {
   createHost,
   createMounts,
   createNotify,
+  createUpdates,
   createWatchdog,
   createWifi,
   musicFolder,
@@ -69,6 +70,7 @@ import {
   type RadioReading,
   storageTrouble,
   takeNotifyInit,
+  type Updates,
   type Wifi,
 } from './system/index.ts';
 import { createWeb, PortInUseError, type Web } from './web/index.ts';
@@ -214,6 +216,7 @@ async function begin(settings: Settings, radio: Radio, log: LineLogger, closing:
   await mounts.start().catch((error) => log.warn('sticks cannot be watched', { cause: (error as Error).message }));
   closing.add(() => mounts.stop());
   const wifi = await startWifi(house, closing);
+  const updates = await startUpdates(house, mounts, closing);
   const ending = new AbortController();
   const choose = () =>
     chooseSources(
@@ -249,7 +252,7 @@ async function begin(settings: Settings, radio: Radio, log: LineLogger, closing:
   closing.add(() => host.stop());
   await host.start();
   const shown: Shown = {
-    ...{ node, network, library, playback, host, radio, wifi, controls: null, web: null },
+    ...{ node, network, library, playback, host, radio, wifi, updates, controls: null, web: null },
     sources: () => music.sources,
   };
   shown.controls = composeControls(house, shown);
@@ -459,6 +462,8 @@ interface Shown {
   radio: Radio;
   /** Null where the network is not this radio's business. */
   wifi: Wifi | null;
+  /** Null on a machine that does not run from a card with two slots. */
+  updates: Updates | null;
   /** Null while they are made: buttons, page and light ask each other. */
   controls: Controls | null;
   web: Web | null;
@@ -476,9 +481,28 @@ async function startWifi({ settings, crypto, log }: House, closing: Closing): Pr
   return wifi;
 }
 
+async function startUpdates(
+  house: House,
+  mounts: ReturnType<typeof createMounts>,
+  closing: Closing,
+): Promise<Updates | null> {
+  const updates = createUpdates(
+    {
+      sticks: () => mounts.sticks(),
+      makeRoom: async () => (await house.node?.makeRoom()) ?? false,
+      monoMs,
+      log: house.log,
+    },
+    { dataDir: house.settings.dataDir, version: VERSION },
+  );
+  closing.add(() => updates?.stop());
+  await updates?.start();
+  return updates;
+}
+
 function composeControls(house: House, shown: Shown): Controls {
   const { settings, log } = house;
-  const { node, wifi } = shown;
+  const { node, wifi, updates } = shown;
   const { listener } = node;
   return createControls(
     {
@@ -491,7 +515,7 @@ function composeControls(house: House, shown: Shown): Controls {
       },
       doing: () => doing(shown, settings),
       onChange: (handler) => {
-        const ways = [node.onChange(handler), ...(wifi === null ? [] : [wifi.onChange(handler)])];
+        const ways = [node, wifi, updates].filter((part) => part !== null).map((part) => part.onChange(handler));
         return () => {
           for (const stop of ways) stop();
         };
@@ -504,7 +528,7 @@ function composeControls(house: House, shown: Shown): Controls {
 
 /** What the light tells. */
 function doing(
-  { node, network, playback, wifi, web }: Shown,
+  { node, network, playback, wifi, updates, web }: Shown,
   { output, dataDir }: Settings,
 ): Parameters<typeof choosePattern>[0] {
   const { phase, diverged } = node.view();
@@ -514,7 +538,7 @@ function doing(
     peers: network.peers().filter(({ sync }) => sync).length,
     diverged,
     wifi: wifiPhase === 'hotspot' || wifiPhase === 'trying' ? wifiPhase : wifiPhase === 'failed' ? 'hotspot' : null,
-    updating: false,
+    updating: updates?.isBusy() ?? false,
     pairing: web?.pairingWaits() ?? false,
     noSound: playback.status().silent && output !== 'null',
     noStorage: storageTrouble(dataDir) !== null,
@@ -551,6 +575,7 @@ async function startWeb(house: House, shown: Shown, closing: Closing): Promise<{
         box: composeBox(house, shown, snapshot),
         wifi: shown.wifi,
         listen,
+        update: shown.updates,
         presence: shown.controls?.presence ?? null,
         log,
       },
@@ -662,7 +687,11 @@ function snapshotOf(house: House, shown: Shown, webCounters: Record<string, numb
     }),
     host: () => shown.host.figures(),
     light: () => lightOf(shown.controls),
-    notices: () => [...restartNotices(shown.radio), ...storageNotices(settings.dataDir)],
+    notices: () => [
+      ...restartNotices(shown.radio),
+      ...storageNotices(settings.dataDir),
+      ...updateNotices(shown.updates),
+    ],
   });
 }
 
@@ -684,6 +713,15 @@ function storageNotices(dataDir: string): StatusSnapshot['notices'] {
   if (trouble === null) return [];
   const text = trouble === 'full' ? 'The card is full.' : 'The card cannot be written to: it may be worn out.';
   return [{ level: 'error', code: trouble === 'full' ? 'storageFull' : 'storageFails', text }];
+}
+
+/** That a box came back with the old version is told to whoever looks; the rest stands where updates are asked for. */
+function updateNotices(updates: Updates | null): StatusSnapshot['notices'] {
+  const last = updates?.last() ?? null;
+  if (last?.outcome !== 'fell_back') return [];
+  const why = last.text === null ? '' : ` (${last.text})`;
+  const text = `The update to ${last.version ?? 'another version'} did not come up${why}; the old version runs.`;
+  return [{ level: 'warning', code: 'updateFailed', text }];
 }
 
 /** Tells people where the page is, and programs (`run.json`) how to reach this process. */
