@@ -27,6 +27,8 @@ export function drawGraph(selfState, peers) {
   // By id, so that each keeps its direction as others come and go.
   const sorted = [...peers].sort((a, b) => (a.node_id < b.node_id ? -1 : 1));
   const named = peers.length <= MAX_NAMED;
+  // A crowd jumps where a few glide: fifty that glide at once are too much for a small phone.
+  setAttribute(svg, 'class', named ? 'graph-few' : '');
   matchList(
     birds,
     sorted,
