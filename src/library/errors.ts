@@ -51,15 +51,6 @@ export class ManifestError extends Error {
   readonly code = 'ERR_MANIFEST';
 }
 
-/** The index was written by a newer version. */
-export class IndexVersionError extends Error {
-  override readonly name = 'IndexVersionError';
-  readonly code = 'ERR_INDEX_VERSION';
-  constructor(path: string, found: number, known: number) {
-    super(`${path} has format ${found}; this version reads format ${known}: update, or use another data directory`);
-  }
-}
-
 /** Why a file is not offered; the code is for programs, `SKIP_TEXTS` for people. */
 export type SkipReason =
   | 'empty'

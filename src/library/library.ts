@@ -71,7 +71,6 @@ export class MusicLibrary implements Library {
     this.#sources = tidySources(init.sources);
   }
 
-  /** @throws IndexVersionError */
   async start(): Promise<void> {
     this.#starting ??= this.#begin();
     await this.#starting;

@@ -1,7 +1,7 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import { IndexVersionError, type SkipReason } from './errors.ts';
+import type { SkipReason } from './errors.ts';
 import type { LibraryTrack } from './types.ts';
 
 const INDEX_FILE = 'library.db';
@@ -59,15 +59,17 @@ export class TrackIndex {
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
 
-  /** @throws IndexVersionError */
+  /** One that a newer version wrote, on a box that went back after an update, is made again: all of it can be. */
   constructor(dataDir: string) {
     mkdirSync(dataDir, { recursive: true });
     const path = join(dataDir, INDEX_FILE);
-    this.#database = new DatabaseSync(path);
-    const version = this.#database.prepare('PRAGMA user_version').get()!.user_version as number;
-    if (version > SCHEMA_VERSION) {
-      this.#database.close();
-      throw new IndexVersionError(path, version, SCHEMA_VERSION);
+    const found = new DatabaseSync(path);
+    const version = found.prepare('PRAGMA user_version').get()!.user_version as number;
+    if (version <= SCHEMA_VERSION) this.#database = found;
+    else {
+      found.close();
+      for (const ending of ['', '-wal', '-shm']) rmSync(path + ending, { force: true });
+      this.#database = new DatabaseSync(path);
     }
     this.#database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -4096; ${SCHEMA}`);
     this.#database.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);

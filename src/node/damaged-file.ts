@@ -3,16 +3,15 @@ import { DatabaseSync } from 'node:sqlite';
 
 /** SQLite's words for a file that it cannot make sense of (SQLITE_CORRUPT, SQLITE_NOTADB). */
 const DAMAGE_CODES = new Set([11, 26]);
-const SUFFIX = '.damaged';
 
 /** Whether this is SQLite's complaint about the content of its file. */
 export function isDamage(error: unknown): boolean {
   return DAMAGE_CODES.has(Number((error as { errcode?: number }).errcode) & 0xff);
 }
 
-/** Moves a database out of the way, its newest damaged copy only: what it held is made again, or looked at by people. */
-export function setAside(path: string): string {
-  const aside = path + SUFFIX;
+/** Moves a database out of the way, its newest copy only: what it held is made again, or looked at by people. */
+export function setAside(path: string, suffix: '.damaged' | '.newer' = '.damaged'): string {
+  const aside = path + suffix;
   for (const ending of ['', '-wal', '-shm']) {
     rmSync(aside + ending, { force: true });
     if (existsSync(path + ending)) renameSync(path + ending, aside + ending);

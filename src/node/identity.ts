@@ -2,8 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileAtomically } from './atomic-file.ts';
+import { takeOlderCopy } from './older-copy.ts';
 
 const IDENTITY_FILE = 'identity.json';
+/** Raised by nobody who does not leave a copy of this form behind (older-copy.ts). */
+const IDENTITY_VERSION = 1;
 const SEED_BYTES = 32;
 
 /**
@@ -39,13 +42,13 @@ export function loadIdentity(dataDir: string): Identity {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     return createIdentity(path);
   }
-  return parseIdentity(path, text);
+  return parseIdentity(path, takeOlderCopy(path, text, IDENTITY_VERSION, 0o600) ?? text);
 }
 
 function createIdentity(path: string): Identity {
   const identity = { signingSeed: randomSeed(), vrfSeed: randomSeed() };
   const json = {
-    version: 1,
+    version: IDENTITY_VERSION,
     signing_seed: Buffer.from(identity.signingSeed).toString('hex'),
     vrf_seed: Buffer.from(identity.vrfSeed).toString('hex'),
   };
@@ -61,7 +64,8 @@ function parseIdentity(path: string, text: string): Identity {
     throw new IdentityError(path, 'not JSON');
   }
   if (json === null || typeof json !== 'object') throw new IdentityError(path, 'not a JSON object');
-  if (json.version !== 1) throw new IdentityError(path, `version ${JSON.stringify(json.version)} is not known here`);
+  if (json.version !== IDENTITY_VERSION)
+    throw new IdentityError(path, `version ${JSON.stringify(json.version)} is not known here`);
   return { signingSeed: seed(path, json, 'signing_seed'), vrfSeed: seed(path, json, 'vrf_seed') };
 }
 

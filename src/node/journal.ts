@@ -19,9 +19,9 @@ export class DataDirectoryInUseError extends Error {
 }
 
 /** The journal was written by a newer version. */
-export class JournalVersionError extends Error {
-  constructor(path: string, version: number) {
-    super(`${path} has format ${version}; this version reads format ${SCHEMA_VERSION}: update, or use another --data`);
+class JournalVersionError extends Error {
+  constructor(version: number) {
+    super(`has format ${version}, and this version reads formats up to ${SCHEMA_VERSION}`);
     this.name = 'JournalVersionError';
   }
 }
@@ -42,7 +42,7 @@ export class Journal {
   readonly #remove: StatementSync;
   #damage: string[] = [];
 
-  /** @throws DataDirectoryInUseError, JournalVersionError */
+  /** @throws DataDirectoryInUseError */
   constructor(dataDir: string) {
     mkdirSync(dataDir, { recursive: true, mode: 0o700 });
     const path = join(dataDir, JOURNAL_FILE);
@@ -56,13 +56,18 @@ export class Journal {
     return this.#damage;
   }
 
-  /** A box whose journal is lost has lost its log, which the flock has, and what it signed: better than no start. */
+  /**
+   * A box whose journal is lost has lost its log, which the flock has, and what it signed: better than no start. The same
+   * for one that a newer version wrote, on a box that went back after an update: in it may stand what cannot be read here.
+   */
   #open(path: string, dataDir: string): DatabaseSync {
     try {
       return openExclusively(path, dataDir);
     } catch (error) {
-      if (!isDamage(error)) throw error;
-      this.#damage.push(`${path} is damaged and was moved to ${setAside(path)}`);
+      const isNewer = error instanceof JournalVersionError;
+      if (!isNewer && !isDamage(error)) throw error;
+      const cause = isNewer ? error.message : 'is damaged';
+      this.#damage.push(`${path} ${cause}; it was moved to ${setAside(path, isNewer ? '.newer' : '.damaged')}`);
       return openExclusively(path, dataDir);
     }
   }
@@ -116,7 +121,7 @@ function openExclusively(path: string, dataDir: string): DatabaseSync {
       'BEGIN IMMEDIATE; CREATE TABLE IF NOT EXISTS entries(key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT',
     );
     const version = Number(database.prepare('PRAGMA user_version').get()?.user_version ?? 0);
-    if (version > SCHEMA_VERSION) throw new JournalVersionError(path, version);
+    if (version > SCHEMA_VERSION) throw new JournalVersionError(version);
     // Written once only: a full card takes no writes, and the box must start.
     if (version < SCHEMA_VERSION) database.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
     database.exec('COMMIT');

@@ -2,13 +2,17 @@
  * The settings file `<data>/settings.json`: reading, migrating and writing it.
  *
  * One JSON object, `"version": 1` and the keys of settings-schema.ts. An older version is migrated when it is read, with
- * the file as it was kept beside it as `settings.json.v<old>.bak`. It may hold the station key, so its mode is 0600.
+ * the file as it was kept beside it as `settings.json.v<old>.bak`. A newer version, on a box that went back after an update,
+ * is kept as `settings.json.v<new>.bak`, and read as far as it is understood. It may hold the station key, so its mode is
+ * 0600.
  */
 import { readFileSync, statSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { writeFileAtomically } from './atomic-file.ts';
 import { jsonErrorPlace } from './json-place.ts';
-import { fileCause } from './settings-schema.ts';
+import { copyPath, olderCopy } from './older-copy.ts';
+import { fileCause, MAX_LIST_ITEMS, SETTINGS, type SettingSpec } from './settings-schema.ts';
 
 export const SETTINGS_VERSION = 1;
 export const SETTINGS_FILE = 'settings.json';
@@ -19,7 +23,10 @@ export type SettingsJson = Record<string, unknown>;
 /** Turns the object of one version into the next one's. */
 export type Migration = (old: SettingsJson) => SettingsJson;
 
-/** `MIGRATIONS[n]` leads from version n to n + 1. Version 1 is the first. */
+/**
+ * `MIGRATIONS[n]` leads from version n to n + 1. Version 1 is the first. What means something else gets another key: an
+ * older version that finds the newer file takes the keys that it knows as it knows them.
+ */
 export const MIGRATIONS: Readonly<Record<number, Migration>> = {};
 
 /** The settings file cannot be read as settings at all. The message names the cause, `allowed` what would do. */
@@ -61,13 +68,12 @@ function parseText(text: string): SettingsJson {
   return json as SettingsJson;
 }
 
+/** @returns a whole number, which may be above `current` */
 function versionOf(json: SettingsJson, current: number): number {
-  const version = json.version;
+  const { version } = json;
   if (version === undefined) throw new SettingsFileError('has no "version"', `"version": ${current}`);
   if (typeof version !== 'number' || !Number.isInteger(version) || version < 1)
     throw new SettingsFileError(`has the version ${JSON.stringify(version)}`, `"version": ${current}`);
-  if (version > current)
-    throw new SettingsFileError(`has version ${version}, made by a newer Starling`, `versions up to ${current}`);
   return version;
 }
 
@@ -85,16 +91,74 @@ export function readSettingsFile(
   if (text === null) return null;
   let json = parseText(text);
   const found = versionOf(json, current);
+  if (found > current) return goBack(dataDir, json, text, current, migrations);
   if (found === current) return json;
+  json = migrated(json, found, current, migrations);
+  writeFileAtomically(copyPath(path, found), text, 0o600);
+  writeSettingsFile(dataDir, json);
+  return json;
+}
+
+function migrated(
+  old: SettingsJson,
+  found: number,
+  current: number,
+  migrations: Readonly<Record<number, Migration>>,
+): SettingsJson {
+  let json = old;
   for (let version = found; version < current; version += 1) {
     const migrate = migrations[version];
     if (migrate === undefined)
       throw new SettingsFileError(`has version ${version}, which is no longer read`, `"version": ${current}`);
     json = { ...migrate(json), version: version + 1 };
   }
-  writeFileAtomically(`${path}.v${found}.bak`, text, 0o600);
+  return json;
+}
+
+/**
+ * A newer version ran here, and this one runs again: what the newer file says under keys that are known here holds, and
+ * for the rest what the file said before it was migrated. The newer file stays as a copy.
+ */
+function goBack(
+  dataDir: string,
+  newer: SettingsJson,
+  text: string,
+  current: number,
+  migrations: Readonly<Record<number, Migration>>,
+): SettingsJson {
+  const path = join(dataDir, SETTINGS_FILE);
+  const before = readCopy(path, current, migrations);
+  const json = { ...understood(before, dataDir), ...understood(newer, dataDir), version: current };
+  writeFileAtomically(copyPath(path, Number(newer.version)), text, 0o600);
   writeSettingsFile(dataDir, json);
   return json;
+}
+
+function readCopy(path: string, current: number, migrations: Readonly<Record<number, Migration>>): SettingsJson {
+  const copy = olderCopy(path, current);
+  if (copy === null) return {};
+  try {
+    const json = parseText(copy);
+    return migrated(json, versionOf(json, current), current, migrations);
+  } catch (error) {
+    if (error instanceof SettingsFileError) return {};
+    throw error;
+  }
+}
+
+/** The keys that are known here, with values that would be accepted. */
+function understood(json: SettingsJson, dataDir: string): SettingsJson {
+  const paths = { baseDir: dataDir, homeDir: homedir(), mustExist: false };
+  const isFit = (spec: SettingSpec, value: unknown) => {
+    const type = Array.isArray(value) || value === null ? 'list' : typeof value;
+    return spec.json.some((known) => known === type) && spec.check(value, paths).ok;
+  };
+  const known = SETTINGS.filter((spec) => {
+    const value = json[spec.key];
+    if (!spec.list) return isFit(spec, value);
+    return Array.isArray(value) && value.length <= MAX_LIST_ITEMS && value.every((item) => isFit(spec, item));
+  });
+  return Object.fromEntries(known.map(({ key }) => [key, json[key]]));
 }
 
 /** Writes the whole settings file: old or new content after a power cut, never a part. Values must have been checked. */

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type Answer, type BlacklistEntry, done, type Filters, refused } from './answers.ts';
 import { writeFileAtomically } from './atomic-file.ts';
 import { MAX_BLACKLIST, MAX_FILTER_GENRES, MAX_GENRE_CHARS, MAX_KEPT_NAME_CHARS } from './bounds.ts';
+import { takeOlderCopy } from './older-copy.ts';
 import type { Logger } from './ports.ts';
 
 export const TASTE_FILE = 'listener.json';
@@ -58,7 +59,7 @@ export class Taste {
       return;
     }
     try {
-      this.#take(JSON.parse(text));
+      this.#take(JSON.parse(takeOlderCopy(this.#path, text, TASTE_VERSION, 0o600) ?? text));
     } catch (error) {
       this.#setAside(error);
     }

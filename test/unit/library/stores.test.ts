@@ -1,12 +1,14 @@
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { Key } from 'interface-datastore';
 import { CID } from 'multiformats/cid';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { cidOf, DAG_CBOR, RAW } from '../../../src/library/cid.ts';
 import { type ContentStore, createContentStore, digestOf } from '../../../src/library/content-store.ts';
 import { createDatastore, type SqliteDatastore } from '../../../src/library/datastore.ts';
+import { TrackIndex } from '../../../src/library/track-index.ts';
 
 let directory: string;
 beforeEach(() => {
@@ -111,6 +113,22 @@ describe('content store', () => {
     await Promise.all(Array.from({ length: 20 }, () => store.put(cid, bytes)));
     expect(await store.getBytes(cid)).toEqual(bytes);
     expect(readdirSync(join(directory, 'parts'))).toEqual([]);
+  });
+});
+
+describe('the index of tracks', () => {
+  it('of a newer version is made again', () => {
+    const first = new TrackIndex(directory);
+    first.close();
+    const newer = new DatabaseSync(join(directory, 'library.db'));
+    newer.exec('DROP TABLE places; CREATE TABLE places(other TEXT); PRAGMA user_version = 99');
+    newer.close();
+    const back = new TrackIndex(directory);
+    back.close();
+    const read = new DatabaseSync(join(directory, 'library.db'));
+    expect(read.prepare('PRAGMA user_version').get()).toEqual({ user_version: 1 });
+    expect(read.prepare('SELECT count(*) AS n FROM places p WHERE p.print IS NOT NULL').get()).toEqual({ n: 0 });
+    read.close();
   });
 });
 

@@ -1,12 +1,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Persisted } from '../../../src/consensus/events.ts';
 import { IdentityError, loadIdentity } from '../../../src/node/identity.ts';
-import { DataDirectoryInUseError, Journal, JournalVersionError } from '../../../src/node/journal.ts';
+import { DataDirectoryInUseError, Journal } from '../../../src/node/journal.ts';
 
 const SOURCE = resolve(import.meta.dirname, '../../../src/node/journal.ts');
 
@@ -101,12 +102,20 @@ describe('Journal', () => {
     }
   });
 
-  it('refuses a journal of a newer version', () => {
-    new Journal(directory).close();
+  it('of a newer version is set aside, told, and kept for it', () => {
+    const first = new Journal(directory);
+    first.write([{ key: 'k', value: { v: 1, i: 1 } as Persisted }]);
+    first.close();
     const database = new DatabaseSync(join(directory, 'journal.db'));
     database.exec('PRAGMA user_version = 99');
     database.close();
-    expect(() => new Journal(directory)).toThrow(JournalVersionError);
+    const back = new Journal(directory);
+    expect(back.read()).toEqual({});
+    expect(back.damage.join()).toMatch(/format 99.*journal\.db\.newer/);
+    back.close();
+    const kept = new DatabaseSync(join(directory, 'journal.db.newer'));
+    expect(kept.prepare('SELECT count(*) AS n FROM entries').get()).toEqual({ n: 1 });
+    kept.close();
   });
 });
 
@@ -127,5 +136,17 @@ describe('identity', () => {
     writeFileSync(join(directory, 'identity.json'), text);
     expect(() => loadIdentity(directory)).toThrow(IdentityError);
     expect(() => loadIdentity(directory)).toThrow(cause);
+  });
+
+  it('of a newer version gives way to the copy that it left of this one', () => {
+    const identity = loadIdentity(directory);
+    const path = join(directory, 'identity.json');
+    const newer = '{"version":2,"seeds":"elsewhere"}';
+    renameSync(path, `${path}.v1.bak`);
+    writeFileSync(path, newer);
+    expect(loadIdentity(directory)).toEqual(identity);
+    expect(loadIdentity(directory)).toEqual(identity);
+    expect(readFileSync(`${path}.v2.bak`, 'utf8')).toBe(newer);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
   });
 });

@@ -263,7 +263,6 @@ describe('the settings file', () => {
     [{ version: 1, output: ['null'] }, /is a list, not text/],
     ['{"version": 1, "__proto__": {"name": "x"}}', /key "__proto__": is no setting/],
     [{ name: 'x' }, /has no "version"/],
-    [{ version: 2 }, /made by a newer Starling/],
     [{ version: '1' }, /has the version "1"/],
     ['[]', /does not hold an object/],
     ['{\n  "version": 1,\n  "name": x\n}', /is not JSON: wrong at line 3, column 11$/],

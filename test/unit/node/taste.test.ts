@@ -1,4 +1,13 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -39,6 +48,16 @@ describe('Taste', () => {
     ]);
     expect(again.filters()).toEqual({ explicit: false, genres: ['hard rock'] });
     expect(statSync(join(dataDir, TASTE_FILE)).mode & 0o777).toBe(0o600);
+  });
+
+  it('of a newer version gives way to the copy that it left of this one', () => {
+    load().add(hash('1'), 'One');
+    const path = join(dataDir, TASTE_FILE);
+    renameSync(path, `${path}.v1.bak`);
+    writeFileSync(path, '{"version":2,"never":{}}');
+    expect(load().blacklist()).toHaveLength(1);
+    expect(readFileSync(`${path}.v2.bak`, 'utf8')).toBe('{"version":2,"never":{}}');
+    expect(load().blacklist()).toHaveLength(1);
   });
 
   it('tells why a track is not played', () => {
