@@ -3,6 +3,7 @@
 # Usage: hardware/measure.sh [MUSIC_FOLDER]   (in a checkout; about ten minutes; plays through the sound card)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+PATH="$PWD/node_modules/.bin:$PATH"
 music=${1:-}
 seconds_of_sync=120
 
@@ -33,7 +34,8 @@ until [ -s "$data/run.json" ]; do sleep 1; kill -0 $radio; done
 port=$(sed -n 's/.*"http_port": \([0-9]*\).*/\1/p' "$data/run.json")
 sleep 60
 for _ in $(seq "$seconds_of_sync"); do
-  curl -sf "http://127.0.0.1:$port/api/status" | sed -n 's/.*"sync":{"offset_ms":\(-\{0,1\}[0-9.]*\),.*/\1/p'
+  node -e 'fetch(process.argv[1]).then((r) => r.json()).then(({ sync }) => sync.offset_ms !== null && console.log(sync.offset_ms))' \
+    "http://127.0.0.1:$port/api/status"
   sleep 1
 done | tr -d - | sort -n | awk '{ v[NR] = $1 } END { if (NR) printf "n %d  p50 %.3f  p95 %.3f  max %.3f\n", NR, v[int((NR + 1) / 2)], v[int(NR * 0.95 + 0.5)], v[NR]; else print "nothing was measured: is there a sound card?" }'
 vcgencmd measure_temp 2>/dev/null || true
