@@ -95,6 +95,13 @@ describe('a stick', () => {
     expect(mount('vfat', 'sdb2').said).toEqual([expect.stringMatching(/^logger .* sdb2 is left alone: 16 /)]);
   });
 
+  it('that claims 128 partitions gets 16 of them, and one line', () => {
+    for (let number = 1; number <= 128; number += 1) mount('vfat', `sda${number}`);
+    const said = readFileSync(told, 'utf8').trim().split('\n');
+    expect(said.filter((line) => line.startsWith('systemd-mount')).length).toBe(MAX_STICKS);
+    expect(said.filter((line) => line.startsWith('logger'))).toEqual([expect.stringMatching(/sda17 and all/)]);
+  });
+
   it('that cannot be read gets one line', () => {
     const { said, status } = run('mount-stick', 'ignore', '/dev/sda1', 'sda1', 'crypto_LUKS');
     expect(said).toEqual([
