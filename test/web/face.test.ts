@@ -2,6 +2,7 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { accessibilityViolations, CHROMIUM, launch, NO_CHROMIUM, type Opened, open } from './browser.ts';
+import { ON_STICK } from './fakes.ts';
 import { type Living, paired, serveLiving } from './living.ts';
 
 type View = 'now' | 'flock' | 'music' | 'box';
@@ -252,6 +253,73 @@ describe('the face', () => {
     expect(box.box.asked).toContain('reset all');
   });
 
+  it('installs the update that lies on the stick, and tells how it goes and how it went', async () => {
+    const page = await show('box', paired(box));
+    const card = page.locator('#update');
+    await card.getByText('Version 1.2.0 runs').waitFor();
+    const row = card.locator('.item', { hasText: 'starling-1.3.0-arm64.update' });
+    await row.getByText('newer than what runs').waitFor();
+    await row.getByRole('button', { name: 'Install · Version 1.3.0' }).click();
+    const dialog = page.getByRole('dialog', { name: 'Install version 1.3.0?' });
+    await dialog.getByText('the one before comes back by itself').waitFor();
+    await dialog.getByRole('button', { name: 'Install' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    expect(box.update.asked).toEqual([`install ${ON_STICK.file} false`]);
+    await card.getByText('The update begins').waitFor();
+    expect(await card.getByRole('button', { name: 'Choose a file' }).isHidden()).toBe(true);
+    box.update.change({ phase: 'installing', percent: 40, found: [] });
+    await card.getByText('Version 1.3.0 is being written: 40 %.').waitFor();
+    expect(await card.getByRole('progressbar').getAttribute('aria-valuenow')).toBe('40');
+    box.update.change({ phase: 'restarting', percent: null });
+    await card.getByText('The box starts anew with version 1.3.0.').waitFor();
+    box.update.change({ version: '1.3.0', phase: 'trying' });
+    await card.getByText('Version 1.3.0 runs on trial').waitFor();
+    const last = { version: '1.3.0', text: 'its sound card did not work', at_ms: 0 };
+    box.update.change({ phase: 'idle', target: null, last: { outcome: 'confirmed', code: null, ...last, text: null } });
+    await card.getByText('Version 1.3.0 was installed and works.').waitFor();
+    box.update.change({ version: '1.2.0', last: { outcome: 'fell_back', code: 'no_sound', ...last } });
+    await card.getByText('did not come up; the version from before runs. Its sound card did not work.').waitFor();
+    await page.getByLabel('Language').selectOption('de');
+    await card.getByText('kam nicht hoch; die vorige Version läuft. Seine Soundkarte ging nicht.').waitFor();
+    expect(opened?.complaints).toEqual([]);
+  });
+
+  it('sends an update from this device, with its progress, and asks before it goes back to an older version', async () => {
+    const page = await show('box', paired(box));
+    const card = page.locator('#update');
+    const choose = (text: string, bytes = 200_000) =>
+      page.locator('#update-file').setInputFiles({
+        name: 'any.update',
+        mimeType: 'application/octet-stream',
+        buffer: Buffer.from(text.padEnd(bytes, 'x')),
+      });
+    await card.getByRole('button', { name: 'Choose a file' }).waitFor();
+    const gate = Promise.withResolvers<void>();
+    box.update.pace = () => gate.promise;
+    await choose('update 1.1.0 ');
+    await card.getByText('The file is on its way').waitFor();
+    gate.resolve();
+    await toast(page, 'Version 1.1.0 has arrived.');
+    const dialog = page.getByRole('dialog', { name: 'Install version 1.1.0?' });
+    await dialog.getByText('This version is older than the one that runs.').waitFor();
+    expect(await accessibilityViolations(page)).toEqual([]);
+    await dialog.getByRole('button', { name: 'Install' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    expect(box.update.asked).toContain('install upload true');
+    box.update.change({ phase: 'idle', target: null });
+    await card.getByRole('button', { name: 'Choose a file' }).waitFor();
+    await choose('a song');
+    await toast(page, 'That is no Starling update.');
+    await choose('update 1.4.0 ', 350_000);
+    await toast(page, 'The card has no room for it.');
+    await choose('update 1.4.0 ', 400_001);
+    await toast(page, 'That is too large for this card.');
+    expect(box.update.asked.filter((word) => word.startsWith('received'))).toEqual([
+      'received 200000',
+      'received 200000',
+    ]);
+  });
+
   it('plays on this device too, and says when the box has no hands free', async () => {
     const page = await show();
     await page.getByRole('button', { name: 'Listen here' }).click();
@@ -281,11 +349,11 @@ describe('the face', () => {
 
   it('hides what the box lacks', async () => {
     await box.end();
-    box = await serveLiving({ without: ['music', 'box', 'wifi', 'listen'] });
+    box = await serveLiving({ without: ['music', 'box', 'wifi', 'listen', 'update'] });
     const page = await show();
     for (const id of ['now-controls', 'listening']) expect(await page.locator(`#${id}`).isHidden()).toBe(true);
     await page.locator('.tabs a[href="#box"]').click();
-    for (const id of ['wifi', 'sound', 'tuning', 'naming', 'help', 'locked', 'phones']) {
+    for (const id of ['wifi', 'sound', 'tuning', 'naming', 'update', 'help', 'locked', 'phones']) {
       expect([id, await page.locator(`#${id}`).isHidden()]).toEqual([id, true]);
     }
     await page.locator('.tabs a[href="#music"]').click();

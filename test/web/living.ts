@@ -6,7 +6,7 @@ import type { BrowserContext } from 'playwright-core';
 import type { Answer, BlacklistEntry, CatalogPage, Filters, ListenPort, MusicActions } from '../../src/web/box.ts';
 import type { StatusSnapshot } from '../../src/web/snapshot.ts';
 import type { WebInit } from '../../src/web/web.ts';
-import { FakeBox, FakePresence, FakeWifi } from './fakes.ts';
+import { FakeBox, FakePresence, FakeUpdate, FakeWifi } from './fakes.ts';
 import { type Served, serve } from './serve.ts';
 
 const ok = <T>(value: T): Answer<T> => ({ ok: true, value });
@@ -142,6 +142,7 @@ export interface Living extends Served {
   wifi: FakeWifi;
   presence: FakePresence;
   listen: SilentListen;
+  update: FakeUpdate;
   /** Stops the server and forgets its phones. */
   end(): Promise<void>;
 }
@@ -162,7 +163,7 @@ export interface LivingOptions {
   init?: Partial<WebInit>;
   hasButton?: boolean;
   /** Parts that this box lacks. */
-  without?: ('music' | 'box' | 'wifi' | 'listen')[];
+  without?: ('music' | 'box' | 'wifi' | 'listen' | 'update')[];
 }
 
 export async function serveLiving({ init = {}, hasButton = true, without = [] }: LivingOptions = {}): Promise<Living> {
@@ -172,6 +173,7 @@ export async function serveLiving({ init = {}, hasButton = true, without = [] }:
     wifi: new FakeWifi(),
     presence: new FakePresence(hasButton),
     listen: new SilentListen(),
+    update: new FakeUpdate(),
   };
   let music: LivingMusic | null = null;
   const served = await serve({ dataDir, ...init }, (state, changed) => {

@@ -18,6 +18,7 @@ import { refreshSession } from './session.js';
 import { drawSettings, startSettings } from './settings.js';
 import { drawStation, startStation } from './station.js';
 import { fillTexts, LANGUAGES, loadTexts, rememberedLanguage, rememberLanguage, t } from './text.js';
+import { drawUpdate, startUpdate } from './update.js';
 import { drawWifi, startWifi } from './wifi.js';
 
 /** Names of languages in themselves: they are read by those who cannot read the others. */
@@ -81,7 +82,7 @@ async function useLanguage(language) {
   await loadTexts(language);
   fillTexts(document);
   byId('language').options[0].textContent = t('box.language.auto');
-  for (const redraw of [drawListen, drawPhones, drawSettings, drawStation, drawWifi]) redraw();
+  for (const redraw of [drawListen, drawPhones, drawSettings, drawStation, drawUpdate, drawWifi]) redraw();
   if (latest !== null) draw(latest, null);
 }
 
@@ -107,7 +108,7 @@ async function start() {
   startRouter();
   onView(drawStale);
   for (const startPart of [startLight, startNow, startListen, startMusic, startFilters, startSettings]) startPart();
-  for (const startPart of [startStation, startWifi, startPhones, startReset, startPosition]) startPart();
+  for (const startPart of [startStation, startWifi, startPhones, startUpdate, startReset, startPosition]) startPart();
   await refreshSession();
   follow({ onStatus: draw, onContact: showContact });
 }

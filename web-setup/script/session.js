@@ -7,7 +7,7 @@ const NOTHING = {
   phone: null,
   setup: false,
   has_button: false,
-  can: { music: false, box: false, wifi: false, listen: false },
+  can: { music: false, box: false, wifi: false, listen: false, update: false },
 };
 
 /** As the box last told. */

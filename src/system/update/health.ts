@@ -17,7 +17,18 @@ export interface Sample {
   linked: boolean;
 }
 
-export type Verdict = { healthy: true } | { healthy: false; missing: string };
+/** What keeps a trial from being over: for programs, and for people. */
+export const MISSING = {
+  no_answer: 'the radio did not answer',
+  not_joined: 'it did not join its station',
+  no_network: 'it found no network',
+  no_company: 'it did not find the other boxes',
+  no_sound: 'its sound card did not work',
+  no_music: 'its player did not go on',
+} as const;
+export type Missing = keyof typeof MISSING;
+
+export type Verdict = { healthy: true } | { healthy: false; missing: Missing };
 
 /** A position may lag behind the clock this much and still go on: it is told a few times a second. */
 const LEAST_SPEED = 0.5;
@@ -27,7 +38,7 @@ export class Health {
   readonly #startedMs: number;
   #last: { sample: Sample; atMs: number } | null = null;
   #playedForMs = 0;
-  #verdict: Verdict = { healthy: false, missing: 'the radio did not answer' };
+  #verdict: Verdict = { healthy: false, missing: 'no_answer' };
 
   /** @param before null when it is not known: then nothing of it is asked for */
   constructor(before: Before | null, startedMs: number) {
@@ -58,14 +69,13 @@ export class Health {
     return now.positionMs - then.positionMs >= passedMs * LEAST_SPEED ? this.#playedForMs + passedMs : 0;
   }
 
-  #missing(sample: Sample | null, elapsedMs: number): string | null {
-    if (sample === null) return 'the radio did not answer';
-    if (!sample.isMember) return 'it did not join its station';
-    if (this.#before.linked && !sample.linked) return 'it found no network';
-    if (this.#before.company && sample.peers === 0 && elapsedMs < COMPANY_WAIT_MS)
-      return 'it did not find the other boxes';
-    if (this.#before.sound && sample.silent) return 'its sound card did not work';
-    if (this.#playedForMs < PLAYS_FOR_MS) return 'its player did not go on';
+  #missing(sample: Sample | null, elapsedMs: number): Missing | null {
+    if (sample === null) return 'no_answer';
+    if (!sample.isMember) return 'not_joined';
+    if (this.#before.linked && !sample.linked) return 'no_network';
+    if (this.#before.company && sample.peers === 0 && elapsedMs < COMPANY_WAIT_MS) return 'no_company';
+    if (this.#before.sound && sample.silent) return 'no_sound';
+    if (this.#playedForMs < PLAYS_FOR_MS) return 'no_music';
     return null;
   }
 }

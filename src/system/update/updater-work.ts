@@ -12,7 +12,7 @@ import {
   UnreadableError,
   UpdateError,
 } from './errors.ts';
-import { Health, type Sample } from './health.ts';
+import { Health, MISSING, type Missing, type Sample } from './health.ts';
 import { installUpdate } from './install.ts';
 import { parseKernelLine, type Started } from './kernel-line.ts';
 import { MAX_REQUEST_BYTES, PROGRESS_POLL_MS, RESTART_AFTER_MS, TRIAL_POLL_MS } from './limits.ts';
@@ -257,7 +257,8 @@ export async function confirmTrial(limitMs: number, machine: Machine): Promise<b
   const ours = result?.slot === started.slot ? result : null;
   const beganMs = machine.monoMs();
   const health = new Health(ours?.before ?? null, beganMs);
-  let missing = '';
+  let missing: Missing = 'no_answer';
+  let said: Missing | null = null;
   while (machine.monoMs() - beganMs < limitMs) {
     const verdict = health.take(await machine.askRadio(), machine.monoMs());
     if (verdict.healthy) {
@@ -266,11 +267,12 @@ export async function confirmTrial(limitMs: number, machine: Machine): Promise<b
       finish('confirmed', null, ours, started, machine);
       return true;
     }
-    if (verdict.missing !== missing) machine.say(`not yet: ${verdict.missing}`);
-    missing = verdict.missing;
+    ({ missing } = verdict);
+    if (missing !== said) machine.say(`not yet: ${MISSING[missing]}`);
+    said = missing;
     await machine.sleep(TRIAL_POLL_MS);
   }
-  machine.complain(`version ${machine.version} does not work: ${missing}; going back`);
+  machine.complain(`version ${machine.version} does not work: ${MISSING[missing]}; going back`);
   finish('gave_up', missing, ours, started, machine);
   return false;
 }
@@ -281,15 +283,15 @@ function isConfirmed(state: BootState | null, started: Started): boolean {
 
 function finish(
   state: 'confirmed' | 'gave_up',
-  text: string | null,
+  missing: Missing | null,
   ours: UpdateResult | null,
   { slot }: Started,
   machine: Machine,
 ): void {
   const { version, bootId } = machine;
-  const code = state === 'gave_up' ? 'did_not_work' : null;
+  const text = missing && MISSING[missing];
   const result = ours ?? { ...newResult(machine), version, slot };
-  keep({ ...result, state, code, text, bootId, atMs: machine.wallMs() }, machine);
+  keep({ ...result, state, code: missing, text, bootId, atMs: machine.wallMs() }, machine);
 }
 
 /** What runs, what will, and what became of the last update. */
