@@ -29,6 +29,8 @@ install -D -m 644 -t "$home/systemd" "$ROOT_DIR"/systemd/*.nft
 install -D -m 644 -t "$root/etc/NetworkManager/conf.d" "$ROOT_DIR"/systemd/NetworkManager/*.conf
 install -D -m 644 -t "$root/etc/NetworkManager/dnsmasq-shared.d" "$ROOT_DIR"/systemd/dnsmasq-shared.d/*.conf
 install -D -m 644 -t "$root/etc/polkit-1/rules.d" "$ROOT_DIR"/systemd/polkit-1/*.rules
+# What an untouched starling.txt looks like.
+install -D -m 644 -t "$root/usr/lib/starling" "$IMAGE_DIR/boot/starling.txt"
 install -d "$root/data" "$root/boot/firmware" "$root/var/lib/starling" "$root/media"
 chown -R 0:0 "$home" "$root/etc" "$root/usr/lib/starling" "$root/usr/lib/sysusers.d"
 

@@ -89,14 +89,16 @@ Restart=always
 MemoryAccounting=no
 `;
 
+const RULE = 'SUBSYSTEM=="virtio-ports", ATTR{name}=="rig", TAG+="systemd", ENV{SYSTEMD_WANTS}+="r.service"\n';
+
 /**
- * Credentials that bring the agent into a box, by name. The emulator takes names of 28 characters at most, so the unit
- * has one letter, and it is the root's mount that wants it: everything else wants that.
+ * Credentials that bring the agent into a box, by name; it starts when its port appears. The emulator takes names of 28
+ * characters at most, so the unit has one letter.
  */
 export function agentCredentials(): Record<string, string> {
   return {
     'rig.sh': readFileSync(join(import.meta.dirname, 'agent.sh'), 'utf8'),
     'systemd.extra-unit.r.service': UNIT,
-    'systemd.unit-dropin.-.mount': '[Unit]\nWants=r.service\n',
+    'udev.rules.rig': RULE,
   };
 }

@@ -74,7 +74,12 @@ export class Machine {
   async start(): Promise<void> {
     for (const name of ['monitor', 'agent', 'pins']) rmSync(this.#socket(name), { force: true });
     this.#starts += 1;
-    this.#process = spawn(QEMU, this.#arguments(), { stdio: ['ignore', 'ignore', 'pipe'] });
+    const emulator = spawn(QEMU, this.#arguments(), { stdio: ['ignore', 'ignore', 'pipe'] });
+    // Whoever ends this process early does not leave a machine running.
+    const end = () => void emulator.kill('SIGKILL');
+    process.once('exit', end);
+    emulator.once('exit', () => process.off('exit', end));
+    this.#process = emulator;
     this.#process.stderr?.on('data', (bytes: Buffer) => {
       this.#stderr = (this.#stderr + bytes.toString()).slice(-4_000);
     });

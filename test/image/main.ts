@@ -128,4 +128,5 @@ function finish(report: Report): number {
   return report.failed === 0 && report.passed > 0 ? 0 : 1;
 }
 
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 process.exitCode = await main();

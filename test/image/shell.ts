@@ -14,6 +14,7 @@ const COMMAND_MS = 300_000;
 
 const name = existsSync(OUT) ? readdirSync(OUT).find((file) => file.endsWith('.img')) : undefined;
 if (name === undefined) throw new Error('there is no image: npm run image');
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 const server = createServer();
 await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
 const { port } = server.address() as { port: number };
