@@ -1,6 +1,6 @@
 /**
  * Draws what people read from what the code reads: `node hardware/draw.ts` (then `npm run format`) writes wiring.svg and
- * the tables of README.md anew from pins.json and light-patterns.json. A test holds them together.
+ * the tables of both README.md anew from pins.json and light-patterns.json. A test holds them together.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -212,6 +212,14 @@ export function lightTable(file: PatternFile): string {
   );
 }
 
+/** For the page of the person with the card: what to do, without the names that the code has. */
+export function troubleTable(file: PatternFile): string {
+  return table(
+    ['the light', 'means', 'what to do'],
+    file.patterns.map(({ looks, text: means, help }) => [looks, means, help]),
+  );
+}
+
 function table(head: string[], rows: (string | number)[][]): string {
   const line = (cells: (string | number)[]) => `| ${cells.join(' | ')} |`;
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
@@ -221,7 +229,7 @@ function table(head: string[], rows: (string | number)[][]): string {
 export function fillIn(page: string, tables: Record<string, string>): string {
   return Object.entries(tables).reduce((before, [name, content]) => {
     const marks = new RegExp(`(<!-- ${name} -->\\n)[\\s\\S]*?(<!-- /${name} -->)`);
-    if (!marks.test(before)) throw new Error(`README.md has no place for the table "${name}"`);
+    if (!marks.test(before)) throw new Error(`the page has no place for the table "${name}"`);
     return before.replace(marks, (_, open: string, close: string) => `${open}\n${content}\n\n${close}`);
   }, page);
 }
@@ -235,12 +243,17 @@ export function tablesOf(pinFile: PinFile, patternFile: PatternFile): Record<str
   };
 }
 
+function fillFile(path: string, tables: Record<string, string>): void {
+  writeFileSync(path, fillIn(readFileSync(path, 'utf8'), tables));
+}
+
 function main(): void {
   const here = (name: string) => join(import.meta.dirname, name);
   const pinFile = JSON.parse(readFileSync(here('pins.json'), 'utf8')) as PinFile;
   const patternFile = JSON.parse(readFileSync(here('light-patterns.json'), 'utf8')) as PatternFile;
   writeFileSync(here('wiring.svg'), drawWiring(pinFile));
-  writeFileSync(here('README.md'), fillIn(readFileSync(here('README.md'), 'utf8'), tablesOf(pinFile, patternFile)));
+  fillFile(here('README.md'), tablesOf(pinFile, patternFile));
+  fillFile(here('../README.md'), { light: troubleTable(patternFile) });
 }
 
 if (import.meta.main) main();

@@ -8,7 +8,8 @@ import { parseArgs } from 'node:util';
 import type { BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
 import type { StatusSnapshot } from '../../src/web/snapshot.ts';
 import { DESKTOP, launch, open, PHONE } from './browser.ts';
-import { serveLiving } from './living.ts';
+import { paired, serveLiving } from './living.ts';
+import { sampleSnapshot } from './sample.ts';
 
 const MAX_PICTURE_BYTES = 150_000;
 const MAX_TOTAL_BYTES = 1_000_000;
@@ -32,8 +33,8 @@ const SHOTS: Shot[] = [
   { name: 'phone-dark', options: PHONE_DARK },
   { name: 'why', options: PHONE_LIGHT, prepare: openReason },
   { name: 'flock', options: PHONE_LIGHT, view: 'flock' },
-  { name: 'music', options: PHONE_LIGHT, view: 'music' },
   { name: 'box', options: PHONE_LIGHT, view: 'box' },
+  { name: 'light', options: PHONE_LIGHT, prepare: openLight },
   { name: 'desktop-light', options: { viewport: DESKTOP, colorScheme: 'light' } },
   { name: 'desktop-dark', options: { viewport: DESKTOP, colorScheme: 'dark' } },
   { name: 'plain', options: { viewport: PHONE, colorScheme: 'light', javaScriptEnabled: false }, whole: true },
@@ -41,9 +42,17 @@ const SHOTS: Shot[] = [
 
 /** Of the same page over a Wi-Fi and a button in memory: the machine that takes the pictures has neither. */
 const SETUP_SHOTS: Shot[] = [
-  { name: 'wifi', options: { ...PHONE_LIGHT, javaScriptEnabled: false } },
+  { name: 'wifi', options: { ...PHONE_LIGHT, javaScriptEnabled: false }, whole: true },
+  { name: 'found', options: { ...PHONE_LIGHT, javaScriptEnabled: false }, prepare: putOnWifi },
   { name: 'pairing', options: PHONE_LIGHT, view: 'box', prepare: askToPair },
 ];
+
+/** Of a box with sticks, by a phone that is paired: the path of the music of the real one is this machine's. */
+const MUSIC_SHOTS: Shot[] = [{ name: 'music', options: PHONE_LIGHT, view: 'music' }];
+
+const WIFI_SHOTS = new Set(['wifi', 'found']);
+/** As on a box, so that its address is as short as there; taken where this user may. */
+const BOX_PORT = 80;
 
 async function openReason(page: Page): Promise<void> {
   // By its slot: the list moves on while the picture is taken.
@@ -52,6 +61,19 @@ async function openReason(page: Page): Promise<void> {
   await row.locator('summary').click();
   await row.locator('.why-body p').first().waitFor();
   await row.evaluate((element) => scrollTo(0, element.getBoundingClientRect().top + scrollY - 16));
+}
+
+async function openLight(page: Page): Promise<void> {
+  await page.locator('#light').click();
+  await page.getByRole('dialog').waitFor();
+  await page.waitForTimeout(400);
+}
+
+async function putOnWifi(page: Page): Promise<void> {
+  await page.getByRole('radio', { name: 'Lindenhof' }).check();
+  await page.getByRole('textbox', { name: 'Password' }).fill('correct horse battery');
+  await page.getByRole('button', { name: 'Connect' }).click();
+  await page.locator('.found').waitFor();
 }
 
 async function askToPair(page: Page): Promise<void> {
@@ -63,16 +85,22 @@ async function askToPair(page: Page): Promise<void> {
   await page.waitForTimeout(1_200);
 }
 
-/** @param url with a slash at its end @param pair pairs each browser first */
-async function takePictures(shots: readonly Shot[], url: string, out: string, pair = false): Promise<void> {
+/** @param url with a slash at its end @param before what each browser does first, such as being paired */
+async function takePictures(
+  shots: readonly Shot[],
+  url: string,
+  out: string,
+  before?: (context: BrowserContext) => Promise<void>,
+): Promise<void> {
   mkdirSync(out, { recursive: true });
   const browser = await launch();
   let total = 0;
   try {
     for (const { name, options, whole = false, view = 'now', prepare } of shots) {
-      const path = name === 'wifi' ? 'wifi' : `#${view}`;
-      const { page, complaints } = await open(browser, `${url}${path}`, options, pair ? pairAtTheBox(url) : undefined);
+      const path = WIFI_SHOTS.has(name) ? 'wifi' : `#${view}`;
+      const { page, complaints } = await open(browser, `${url}${path}`, options, before);
       if (options.javaScriptEnabled !== false) await page.locator('#app').waitFor({ state: 'visible' });
+      if (options.javaScriptEnabled !== false && view === 'now') await page.locator('#queue > li').nth(4).waitFor();
       await page.waitForTimeout(700);
       await prepare?.(page);
       const file = join(out, `${name}.webp`);
@@ -103,13 +131,17 @@ function pairAtTheBox(url: string): (context: BrowserContext) => Promise<void> {
 
 /** Setting up: the Wi-Fi page as a hotspot's little browser shows it, and a phone that asks to be paired. */
 async function ofSetUp(out: string): Promise<void> {
-  const box = await serveLiving();
+  const box = await serveLiving({ init: { port: BOX_PORT } }).catch(() => serveLiving());
   try {
     box.wifi.guests.add('127.0.0.1');
-    box.wifi.change({ country: 'DE', networks: NETWORKS });
-    await takePictures(SETUP_SHOTS.slice(0, 1), `${box.url}/`, out);
+    const hotspot = { on: true, ssid: 'Starling-1a2b', address: '10.42.0.1' };
+    box.wifi.change({ country: 'DE', networks: NETWORKS, hotspot });
+    await takePictures(SETUP_SHOTS.slice(0, 2), `${box.url}/`, out);
     box.wifi.guests.clear();
-    await takePictures(SETUP_SHOTS.slice(1), `${box.url}/`, out);
+    box.music.never(null);
+    box.state.snapshot = sampleSnapshot();
+    await takePictures(MUSIC_SHOTS, `${box.url}/`, out, paired(box));
+    await takePictures(SETUP_SHOTS.slice(2), `${box.url}/`, out);
   } finally {
     await box.end();
   }
@@ -167,7 +199,8 @@ async function ofAFlock(music: string | null, settleS: number, out: string): Pro
       return first !== undefined && isTelling(first) && first.node.uptime_ms > settleS * 1_000;
     });
     const run = JSON.parse(readFileSync(join(flock.nodes[0]!.dataDir, 'run.json'), 'utf8')) as { http_port: number };
-    await takePictures(SHOTS, `http://localhost:${run.http_port}/`, out, true);
+    const url = `http://localhost:${run.http_port}/`;
+    await takePictures(SHOTS, url, out, pairAtTheBox(url));
   } finally {
     await flock.stop();
   }
@@ -182,5 +215,5 @@ const { values } = parseArgs({
   },
 });
 await ofSetUp(values.out);
-if (values.url !== undefined) await takePictures(SHOTS, values.url, values.out, true);
+if (values.url !== undefined) await takePictures(SHOTS, values.url, values.out, pairAtTheBox(values.url));
 else await ofAFlock(values.music ?? null, Number(values.settle), values.out);

@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { drawWiring, type Part, type PatternFile, type PinFile, tablesOf } from '../../../hardware/draw.ts';
+import {
+  drawWiring,
+  type Part,
+  type PatternFile,
+  type PinFile,
+  tablesOf,
+  troubleTable,
+} from '../../../hardware/draw.ts';
 import { isSteady, PATTERN_NAMES, parseLightTable } from '../../../src/controls/light.ts';
 import { parsePinMap } from '../../../src/controls/pins.ts';
 import { projectFiles, read } from '../house/files.ts';
@@ -154,6 +161,43 @@ describe('the page about the hardware', () => {
     for (const board of ['pi3b', 'pi3bplus', 'pi4b', 'zero2w']) {
       expect(scad).toContain(board);
       expect(page).toContain(`\`${board}\``);
+    }
+  });
+});
+
+describe('the page for the person with the card', () => {
+  const page = read('README.md');
+  const steps = page.slice(page.indexOf('in seven steps'), page.indexOf('### When something is wrong'));
+
+  it('tells what to do at each pattern of the light (else: node hardware/draw.ts)', () => {
+    const shown = page.split('<!-- light -->')[1]?.split('<!-- /light -->')[0] ?? '';
+    expect(cellsOf(shown)).toEqual(cellsOf(troubleTable(patternFile)));
+    expect(shown.trim().split('\n')).toHaveLength(2 + patternFile.patterns.length);
+  });
+
+  it('goes from flashing to music in seven steps, before anything else', () => {
+    expect([...steps.matchAll(/^(\d)\. \*\*/gm)].map(([, number]) => number)).toEqual([
+      '1',
+      '2',
+      '3',
+      '4',
+      '5',
+      '6',
+      '7',
+    ]);
+    expect(page.indexOf('in seven steps')).toBeLessThan(page.indexOf('## Hear it in a minute'));
+  });
+
+  it('has pictures of the real page, all of them made by the script and described in words', () => {
+    const pictures = [...page.matchAll(/<img src="([^"]+)"[^>]* alt="([^"]*)"/g)];
+    expect([...steps.matchAll(/<img /g)].length).toBeGreaterThan(2);
+    const script = read('test/web/screenshots.ts');
+    const made = [...script.matchAll(/\{ name: '([a-z-]+)'/g)].map(([, name]) => `web-setup/screenshots/${name}.webp`);
+    const files = projectFiles();
+    for (const [, path = '', words = ''] of pictures) {
+      expect(made).toContain(path);
+      expect(files).toContain(path);
+      expect(words.length).toBeGreaterThan(15);
     }
   });
 });
