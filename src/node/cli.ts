@@ -256,7 +256,8 @@ ${fileExample()}
 ${keys.join('\n')}
 
   Relative paths in it start at the data directory. Unknown keys and wrong values are named, all at once,
-  and nothing starts. An older version of the file is migrated, and kept beside it with the ending .bak.
+  and nothing starts. An older version of the file is migrated, and a newer one read as far as it is understood; both are
+  kept beside it with the ending .bak.
 
 Examples
   npm start                                             your music, alone or with whoever is near
