@@ -36,12 +36,12 @@ function rowsOf(page: string, column: string): Shown[] {
   });
 }
 
-/** Whether a test begins like this. */
+/** Whether a test, or a group of tests, begins like this. */
 function isThere({ file, test }: Shown): boolean {
   const path = file.startsWith('unit ') ? `test/unit/web/${file.slice(5)}.test.ts` : `test/web/${file}.test.ts`;
   if (!existsSync(new URL(path, ROOT))) return false;
   const escaped = test.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-  return new RegExp(`(?:\\bit|\\]|\\))\\(\\s*['"\`]${escaped}`).test(read(path));
+  return new RegExp(`(?:\\b(?:it|describe)|\\]|\\))\\(\\s*['"\`]${escaped}`).test(read(path));
 }
 
 const SECURITY = rowsOf('src/web/README.md', 'attack ');
