@@ -332,11 +332,11 @@ describe('the start script and the program', () => {
   });
 
   it('leave settings alone that they cannot read, and say so', () => {
-    writeFileSync(at('var/lib/starling/settings.json'), '{"version":99}');
+    writeFileSync(at('var/lib/starling/settings.json'), '{"version":0}');
     writeCard('name = Kitchen');
     expect(run()).toBe(true);
-    expect(text('var/lib/starling/settings.json')).toBe('{"version":99}');
-    expect(text('boot/firmware/starling-answer.txt')).toContain('made by a newer Starling');
+    expect(text('var/lib/starling/settings.json')).toBe('{"version":0}');
+    expect(text('boot/firmware/starling-answer.txt')).toContain('has the version 0');
     expect(run()).toBe(true);
   });
 });
