@@ -31,6 +31,10 @@ install -D -m 644 -t "$root/etc/NetworkManager/dnsmasq-shared.d" "$ROOT_DIR"/sys
 install -D -m 644 -t "$root/etc/polkit-1/rules.d" "$ROOT_DIR"/systemd/polkit-1/*.rules
 # What an untouched starling.txt looks like.
 install -D -m 644 -t "$root/usr/lib/starling" "$IMAGE_DIR/boot/starling.txt"
+install -d "$root/usr/lib/starling/release-keys"
+if compgen -G "$(dirname "$RELEASE_KEY")/*.pub.pem" >/dev/null; then
+  install -m 644 -t "$root/usr/lib/starling/release-keys" "$(dirname "$RELEASE_KEY")"/*.pub.pem
+fi
 install -d "$root/data" "$root/boot/firmware" "$root/var/lib/starling" "$root/media"
 chown -R 0:0 "$home" "$root/etc" "$root/usr/lib/starling" "$root/usr/lib/sysusers.d"
 
@@ -46,6 +50,11 @@ chroot "$root" systemctl --quiet set-default multi-user.target
 # open SSH to a hypervisor.
 chroot "$root" systemctl --quiet mask getty.target getty@tty1.service serial-getty@.service console-getty.service \
   systemd-firstboot.service ldconfig.service systemd-journal-catalog-update.service systemd-hwdb-update.service
+# What no radio uses, and every start would wait for.
+chroot "$root" systemctl --quiet mask systemd-logind.service systemd-binfmt.service proc-sys-fs-binfmt_misc.automount \
+  systemd-sysext.socket systemd-hostnamed.socket systemd-creds.socket systemd-initctl.socket systemd-pcrextend.socket \
+  systemd-pcrlock.socket dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount sys-kernel-tracing.mount \
+  sys-fs-fuse-connections.mount modprobe@configfs.service modprobe@drm.service modprobe@fuse.service
 install -d "$root/etc/systemd/system-generators"
 ln -s /dev/null "$root/etc/systemd/system-generators/systemd-ssh-generator"
 # The volatile /etc and /var are as new as the /usr that they came with.

@@ -22,6 +22,13 @@ cp -a "$base/." "$root/"
 "$IMAGE_DIR/assemble.sh" "$root" "$OUT/$name.img"
 cp "$base.packages" "$OUT/$name.packages"
 
+if [ -r "$RELEASE_KEY" ]; then
+  say "update"
+  node "$IMAGE_DIR/make-update.mjs" --slot "$OUT/$name.slot" --kernel "$OUT/$name.vmlinuz" --initrd "$OUT/$name.initrd" \
+    --version "$version" --key "$RELEASE_KEY" --out "$OUT/$name.update"
+else
+  say "no update is made: there is no release key ($RELEASE_KEY; image/make-keys.sh makes one)"
+fi
 if [ "${1:-}" = --unpacked ]; then
   say "$OUT/$name.img"
   exit
