@@ -7,7 +7,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import {
   BOOT_STATE_BYTES,
   BOOT_STATE_OFFSET,
@@ -235,14 +235,19 @@ function attempt<T>(work: () => T): T {
 /** Of every card that this project makes (image/assemble.sh): partition 1 boots, 2 and 3 are the slots. */
 const CARD_ID = '53544152';
 
-/** Where the parts of the running card are. @throws {NoSlotsError} */
-export function findCard(bootFolder: string): CardPlaces {
-  const partition = (number: number) => `/dev/disk/by-partuuid/${CARD_ID}-0${number}`;
+/**
+ * Where the parts of the running card are.
+ * @param root below which /dev and /sys are, for tests
+ * @throws {NoSlotsError}
+ */
+export function findCard(bootFolder: string, root = ''): CardPlaces {
+  const partition = (number: number) => `${root}/dev/disk/by-partuuid/${CARD_ID}-0${number}`;
   try {
     const bootDevice = fs.realpathSync(partition(1));
-    const name = bootDevice.split('/').at(-1) ?? '';
-    const disk = fs.realpathSync(`/sys/class/block/${name}/..`).split('/').at(-1) ?? '';
-    return { disk: `/dev/${disk}`, slots: { a: partition(2), b: partition(3) }, bootFolder, bootDevice };
+    // The link first: `..` of the link itself would be the folder of all block devices.
+    const device = fs.realpathSync(`${root}/sys/class/block/${basename(bootDevice)}`);
+    const disk = `${root}/dev/${basename(dirname(device))}`;
+    return { disk, slots: { a: partition(2), b: partition(3) }, bootFolder, bootDevice };
   } catch (error) {
     throw new NoSlotsError(`its card is not found (${(error as Error).message})`);
   }
