@@ -28,16 +28,8 @@ copy_device_trees() {
 work="$(mktemp -d -p "$CACHE")"
 trap 'rm -rf "$work"' EXIT
 
-say "slot A"
 mv "$root/boot/initrd.img" "$parts.initrd"
 cp "$root"/boot/vmlinuz-* "$parts.vmlinuz"
-rm -f "$root"/boot/vmlinuz-*
-rm -rf "$root"/boot/firmware/*
-rm -f "$parts.slot"
-env -u SOURCE_DATE_EPOCH mksquashfs "$root" "$parts.slot" -quiet -no-progress -comp zstd -Xcompression-level 19 -b 256K -noappend \
-  -no-exports -mkfs-time "$epoch" -all-time "$epoch"
-slot_bytes="$(stat -c %s "$parts.slot")"
-[ "$slot_bytes" -le $((SLOT_MB * 1048576)) ] || fail "the root has $slot_bytes bytes; a slot holds $SLOT_MB MB"
 
 say "boot partition"
 boot="$work/boot"
@@ -53,6 +45,17 @@ find "$boot" -exec touch -h -d "@$epoch" {} +
 truncate -s "${BOOT_MB}M" "$work/boot.img"
 mkfs.vfat --invariant -F 32 -n STARLING -i "$DISK_ID" "$work/boot.img" >/dev/null
 (cd "$boot" && MTOOLS_SKIP_CHECK=1 mcopy -s -m -i "$work/boot.img" ./* ::/)
+
+say "slot A"
+# What lies on the boot partition, device trees of other boards, names of hardware, and a desktop's pictures and sounds.
+rm -rf "$root"/boot/* "$root"/usr/lib/{raspi-firmware,u-boot,linux-image-*} "$root"/usr/lib/udev/hwdb.{bin,d} \
+  "$root"/usr/share/{fonts,mime,sounds,X11,libmysofa} "$root"/var/cache/debconf/*
+mkdir "$root/boot/firmware"
+rm -f "$parts.slot"
+env -u SOURCE_DATE_EPOCH mksquashfs "$root" "$parts.slot" -quiet -no-progress -comp zstd -Xcompression-level 19 -b 256K -noappend \
+  -no-exports -mkfs-time "$epoch" -all-time "$epoch"
+slot_bytes="$(stat -c %s "$parts.slot")"
+[ "$slot_bytes" -le $((SLOT_MB * 1048576)) ] || fail "the root has $slot_bytes bytes; a slot holds $SLOT_MB MB"
 
 say "data partition"
 truncate -s "${DATA_MB}M" "$work/data.img"

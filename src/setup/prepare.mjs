@@ -1,7 +1,7 @@
 /**
  * Prepares a fresh checkout for `npm start` and `npm test`: Debian packages, the npm tree with its own Node 24, the bundle.
  *
- *     node src/setup/prepare.mjs start|test|tools      (tools: the npm tree alone, for what runs no music)
+ *     node src/setup/prepare.mjs start|test|image-test|tools      (tools: the npm tree alone, for what runs no music)
  *
  * Runs on the machine's own Node (20 or newer) before anything is installed, so it uses nothing but Node. It is quick and
  * silent when nothing is missing, may be stopped and repeated at any point, and two at once wait for each other.
@@ -26,24 +26,21 @@ function say(line) {
   process.stderr.write(`${line}\n`);
 }
 
-const PURPOSES = ['start', 'test', 'tools'];
-
-/** @param {string} purpose */
-function missingFor(purpose) {
-  return purpose === 'start' || purpose === 'test' ? missingPackages(purpose) : [];
-}
+const PURPOSES = ['start', 'test', 'image-test', 'tools'];
+/** Those that run the radio here. */
+const WITH_BUNDLE = ['start', 'test'];
 
 /** @param {string} purpose */
 function isReady(purpose) {
-  return missingFor(purpose).length === 0 && treeIsReady(ROOT) && (purpose === 'tools' || bundleIsReady(ROOT));
+  return missingPackages(purpose).length === 0 && treeIsReady(ROOT) && (!WITH_BUNDLE.includes(purpose) || bundleIsReady(ROOT));
 }
 
 /** Each step looks again whether it is needed: another preparation may have done it meanwhile. */
 async function prepare(purpose) {
-  await installPackages(missingFor(purpose), say);
+  await installPackages(missingPackages(purpose), say);
   if (!treeIsReady(ROOT)) await installTree(ROOT, say);
   provideNode(ROOT);
-  if (purpose !== 'tools' && !bundleIsReady(ROOT)) {
+  if (WITH_BUNDLE.includes(purpose) && !bundleIsReady(ROOT)) {
     const { bytes } = await makeBundle(ROOT);
     say(`Made dist/starling.mjs (${(bytes / 1e6).toFixed(1)} MB)`);
   }

@@ -42,6 +42,18 @@ const TEST_PACKAGES = [
   { name: 'chromium', has: [['chromium', 'chromium-browser']], why: 'looks at the page' },
 ];
 
+/** What the emulated box needs, beside ffmpeg that makes and reads the music of its stick. @type {Package[]} */
+const IMAGE_TEST_PACKAGES = [
+  { name: 'qemu-system-arm', has: [['qemu-system-aarch64']], why: 'is the emulated board' },
+  { name: 'u-boot-qemu', has: [['/usr/lib/u-boot/qemu_arm64/u-boot.bin']], why: 'starts the card in it' },
+  { name: 'dosfstools', has: [['mkfs.vfat']], why: 'makes sticks' },
+  { name: 'mtools', has: [['mcopy']], why: 'fills them' },
+  { name: 'exfatprogs', has: [['mkfs.exfat']], why: 'makes sticks' },
+  { name: 'ntfs-3g', has: [['mkntfs'], ['ntfscp']], why: 'makes sticks' },
+  { name: 'e2fsprogs', has: [['mke2fs']], why: 'makes sticks' },
+  { name: 'squashfs-tools', has: [['unsquashfs'], ['mksquashfs']], why: 'makes updates that do not work' },
+];
+
 /** Programs for administrators stand in directories that a user's PATH often lacks. */
 const SYSTEM_DIRS = ['/usr/sbin', '/sbin', '/usr/local/sbin'];
 /** Another apt-get (unattended upgrades after a boot) may hold the lock for minutes. */
@@ -62,13 +74,20 @@ function isProgram(name, path) {
   });
 }
 
+/** @type {Record<string, Package[]>} */
+const PACKAGES = {
+  start: RUN_PACKAGES,
+  test: [...RUN_PACKAGES, ...TEST_PACKAGES],
+  'image-test': [...RUN_PACKAGES, ...IMAGE_TEST_PACKAGES],
+};
+
 /**
- * @param {'start' | 'test'} purpose
+ * @param {string} purpose One that needs no packages has none missing.
  * @param {string} [path] Where to look for programs.
  * @returns {Package[]} the packages of which something is missing here.
  */
 export function missingPackages(purpose, path = process.env.PATH ?? '') {
-  const wanted = purpose === 'test' ? [...RUN_PACKAGES, ...TEST_PACKAGES] : RUN_PACKAGES;
+  const wanted = PACKAGES[purpose] ?? [];
   const isThere = (file) => (file.startsWith('/') ? existsSync(file) : isProgram(file, path));
   return wanted.filter((one) => !one.has.every((group) => group.some(isThere)));
 }

@@ -1,6 +1,7 @@
 /** What a person with a phone, a stick and ears finds out about an emulated box. */
-import { copyFileSync, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+
 import { execFileSync } from 'node:child_process';
+import { copyFileSync, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { StatusSnapshot } from '../../src/web/snapshot.ts';
@@ -49,12 +50,17 @@ export class Box extends Machine {
       .catch(() => null);
   }
 
-  /** Waits for a status. @throws `complaint`, with the last one in short, when it does not come */
-  async until(complaint: string, withinMs: number, holds: (status: StatusSnapshot) => boolean): Promise<StatusSnapshot> {
+  /** Waits for a status, as `look` finds it. @throws `complaint`, with the last one in short, when it does not come */
+  async until(
+    complaint: string,
+    withinMs: number,
+    holds: (status: StatusSnapshot) => boolean,
+    look: () => Promise<StatusSnapshot | null> = () => this.status(),
+  ): Promise<StatusSnapshot> {
     const deadline = performance.now() + withinMs;
     let last: StatusSnapshot | null = null;
     while (performance.now() < deadline && this.running) {
-      last = (await this.status()) ?? last;
+      last = (await look()) ?? last;
       if (last !== null && holds(last)) return last;
       await sleep(1_000);
     }

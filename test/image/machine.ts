@@ -35,6 +35,8 @@ export interface MachineInit {
   cable?: Cable;
   /** Hardware address of that card, its last byte. */
   cableEnd?: number;
+  /** Started without U-Boot: another system than the card's. */
+  direct?: { kernel: string; initrd: string; append: string };
   /** Credentials for systemd beyond the agent's, by name: the only thing that is not as on a board. */
   credentials?: Record<string, string>;
 }
@@ -166,7 +168,10 @@ export class Machine {
   }
 
   async #chip(): Promise<string> {
-    const entries = (await this.command('qom-list', { path: '/machine/unattached' })) as { name: string; type: string }[];
+    const entries = (await this.command('qom-list', { path: '/machine/unattached' })) as {
+      name: string;
+      type: string;
+    }[];
     const chip = entries.find(({ type }) => type === 'child<pl061>');
     if (chip === undefined) throw new Error('the board has no PL061');
     return `/machine/unattached/${chip.name}`;
@@ -186,11 +191,15 @@ export class Machine {
   }
 
   #arguments(): string[] {
-    const { disk, memoryMb = MEMORY_MB } = this.init;
+    const { disk, direct, memoryMb = MEMORY_MB } = this.init;
+    const loader =
+      direct === undefined
+        ? ['-bios', U_BOOT]
+        : ['-kernel', direct.kernel, '-initrd', direct.initrd, '-append', direct.append];
     const server = 'server=on,wait=off';
     return [
       ...['-M', 'virt,gic-version=3', '-cpu', 'cortex-a72', '-smp', '2', '-m', `${memoryMb}M`],
-      ...['-accel', 'tcg,thread=multi', '-display', 'none', '-nodefaults', '-bios', U_BOOT],
+      ...['-accel', 'tcg,thread=multi', '-display', 'none', '-nodefaults', ...loader],
       ...['-drive', `file=${disk},if=none,format=raw,id=card,cache=writeback`, '-device', 'virtio-blk-pci,drive=card'],
       ...this.#network(),
       ...['-device', 'virtio-rng-pci', '-device', 'qemu-xhci,id=xhci', '-device', 'i6300esb'],
@@ -235,6 +244,7 @@ export class Machine {
 
 /** Why no image can be booted here; null: it can. */
 export function emulatorMissing(): string | null {
-  if (spawnSync(QEMU, ['--version']).status !== 0) return `${QEMU} is not installed (Debian: apt install qemu-system-arm)`;
+  if (spawnSync(QEMU, ['--version']).status !== 0)
+    return `${QEMU} is not installed (Debian: apt install qemu-system-arm)`;
   return existsSync(U_BOOT) ? null : `${U_BOOT} is not there (Debian: apt install u-boot-qemu)`;
 }

@@ -54,7 +54,10 @@ export async function firstHour({ report, box: make, music, work }: Lab): Promis
       120_000,
       (status) => !status.library.sources.some((source) => source.startsWith('/media/')),
     );
-    await box.agent.must("for i in $(seq 60); do findmnt -rn -o TARGET | grep -q '^/media/' || exit 0; sleep 1; done; exit 1", 120_000);
+    await box.agent.must(
+      "for i in $(seq 60); do findmnt -rn -o TARGET | grep -q '^/media/' || exit 0; sleep 1; done; exit 1",
+      120_000,
+    );
     return `sources: ${library.sources.join(' ') || 'none'}`;
   });
   await report.check('put in again, it is there again', async () => {
