@@ -58,6 +58,20 @@ describe('the units', () => {
     expect(complaints).toEqual([]);
   });
 
+  it('are let write below /data only where the start has made a place', () => {
+    const start = readFileSync(join(ROOT, 'image/initramfs/starling-data'), 'utf8');
+    const made = [...start.matchAll(/^mkdir -p .*$/gm)].flatMap(([line]) =>
+      [...line.matchAll(/"\$data\/(\S+)"/g)].map(([, name]) => `/data/${name}`),
+    );
+    const wanted = readdirSync(units)
+      .filter(isUnit)
+      .flatMap((name) => [...readFileSync(join(units, name), 'utf8').matchAll(/^ReadWritePaths=(.*)$/gm)])
+      .flatMap(([, places]) => places!.split(' '))
+      .filter((place) => place.startsWith('/data/'));
+    expect(wanted).toContain('/data/update');
+    for (const place of wanted) expect(made).toContain(place);
+  });
+
   it('give the radio no more than it needs', () => {
     const { status, stdout } = analyze('security', '--offline=true', `--threshold=${MOST_EXPOSED}`, 'starling.service');
     expect(stdout).toContain('Overall exposure level for starling.service');
