@@ -43,14 +43,19 @@ export class MpvIpc {
 
   /** @throws PlayerProtocolError if mpv refuses, hangs or is gone */
   request(...command: unknown[]): Promise<unknown> {
+    return this.requestWithin(REQUEST_TIMEOUT_MS, ...command);
+  }
+
+  /** As `request`, of an mpv that may still be starting. */
+  requestWithin(timeoutMs: number, ...command: unknown[]): Promise<unknown> {
     if (this.#socket.destroyed) return Promise.reject(new PlayerProtocolError('mpv is gone'));
     if (this.#pending.size >= MAX_PENDING) return Promise.reject(new PlayerProtocolError('mpv does not keep up'));
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#pending.delete(id);
-        reject(new PlayerProtocolError(`mpv did not answer ${String(command[0])} within ${REQUEST_TIMEOUT_MS} ms`));
-      }, REQUEST_TIMEOUT_MS);
+        reject(new PlayerProtocolError(`mpv did not answer ${String(command[0])} within ${timeoutMs} ms`));
+      }, timeoutMs);
       this.#pending.set(id, { resolve, reject, timer });
       this.#socket.write(`${JSON.stringify({ command, request_id: id })}\n`);
     });

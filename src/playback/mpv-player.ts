@@ -14,8 +14,10 @@ import { MpvIpc } from './mpv-ipc.ts';
 import type { Player } from './player.ts';
 import { CHANNELS, type Logger, RATE_HZ } from './types.ts';
 
-/** From the unpause to the first reading of its clock; a sound system that needs longer is taken for broken. */
-const BEGIN_TIMEOUT_MS = 8_000;
+/** A small board reads mpv's hundred libraries from a slow card, while the rest of the box starts too. */
+const START_TIMEOUT_MS = 30_000;
+/** Until its sound is open, and again to the first reading of its clock; a sound system that needs longer is taken for broken. */
+const BEGIN_TIMEOUT_MS = 15_000;
 const POLL_MS = 20;
 /** After SIGTERM. */
 const STOP_TIMEOUT_MS = 2_000;
@@ -75,7 +77,7 @@ export class MpvPlayer implements Player {
     });
     favour(child);
     this.#ipc = new MpvIpc(child.stdio[3] as Duplex, (event) => this.#hear(event));
-    await this.#ipc.request('request_log_messages', 'warn');
+    await this.#ipc.requestWithin(START_TIMEOUT_MS, 'request_log_messages', 'warn');
   }
 
   write(bytes: Uint8Array): void {
