@@ -4,8 +4,11 @@ export const BOOT_GRACE_MS = 11_000;
 export const LINK_LOST_MS = 5 * 60_000;
 /** A scan of all channels takes 3 to 5 s on small radios; one that does not answer must not keep the hotspot closed. */
 export const SCAN_MS = 6_000;
-/** Opening takes 2 to 4 s; after this it has failed and is tried anew. */
-export const OPEN_MS = 15_000;
+/**
+ * Opening takes 2 to 4 s, on a machine that boots and has no hands free ten times that. Of a failure NetworkManager tells at
+ * once; this is for one that says nothing, and must not cut short one that is slow.
+ */
+export const OPEN_MS = 45_000;
 /** Between two openings that fail. */
 export const REOPEN_MS = 5_000;
 /** Finding, associating (25 s in NetworkManager at the most) and an address (20 s). */
