@@ -20,6 +20,10 @@ const SOCKET_TIMEOUT_MS = 15_000;
 /** Pulled while it is read: the guest's kernel lets go of it within seconds. */
 const UNPLUG_TRIES = 60;
 
+/** Of the PL061 on QEMU's board `virt`, and its register of what is put out. */
+const GPIO_ADDRESS = 0x09030000;
+const GPIO_DIRECTION = 0x400;
+
 /** A cable between two machines: the one that waits for it, and the one that comes. */
 export type Cable = { listen: number } | { connect: number };
 
@@ -49,7 +53,8 @@ export class Machine {
   #process: ChildProcess | null = null;
   #monitor: Monitor | null = null;
   #agent: Agent | null = null;
-  #pins: LineClient | null = null;
+  #pins: Promise<LineClient> | null = null;
+  #chipPath: string | null = null;
   #stderr = '';
   #starts = 0;
 
@@ -158,29 +163,49 @@ export class Machine {
 
   /** The board's GPIO lines from outside; PL061, see facts of QEMU's `virt`. */
   async setPin(line: number, level: 0 | 1): Promise<void> {
-    this.#pins ??= new LineClient(await connectTo(this.#socket('pins')), (text) => /^(OK|FAIL|ERR)/.test(text));
-    const answer = await this.#pins.ask(`set_irq_in ${await this.#chip()} unnamed-gpio-in ${line} ${level}`);
+    const answer = await this.#askPins(`set_irq_in ${await this.#chip()} unnamed-gpio-in ${line} ${level}`);
     if (!answer.startsWith('OK')) throw new Error(`pin ${line}: ${answer}`);
+  }
+
+  /** Level that the board puts out on a line; one that it listens to counts as low. */
+  async readPin(line: number): Promise<0 | 1> {
+    const [data, direction] = await Promise.all([this.readGpio(4 << line), this.readGpio(GPIO_DIRECTION)]);
+    return data !== 0 && (direction & (1 << line)) !== 0 ? 1 : 0;
+  }
+
+  /** A register of the PL061, by its offset: takes some 30 us. */
+  async readGpio(offset: number): Promise<number> {
+    const answer = await this.#askPins(`readb 0x${(GPIO_ADDRESS + offset).toString(16)}`);
+    return Number(answer.split(' ')[1] ?? Number.NaN);
   }
 
   serial(): string {
     return existsSync(this.serialLog) ? readFileSync(this.serialLog, 'utf8') : '';
   }
 
+  async #askPins(line: string): Promise<string> {
+    this.#pins ??= connectTo(this.#socket('pins')).then(
+      (socket) => new LineClient(socket, (text) => /^(OK|FAIL|ERR)/.test(text)),
+    );
+    return await (await this.#pins).ask(line);
+  }
+
   async #chip(): Promise<string> {
+    if (this.#chipPath !== null) return this.#chipPath;
     const entries = (await this.command('qom-list', { path: '/machine/unattached' })) as {
       name: string;
       type: string;
     }[];
     const chip = entries.find(({ type }) => type === 'child<pl061>');
     if (chip === undefined) throw new Error('the board has no PL061');
-    return `/machine/unattached/${chip.name}`;
+    this.#chipPath = `/machine/unattached/${chip.name}`;
+    return this.#chipPath;
   }
 
   #close(): void {
     this.#monitor?.close();
     this.#agent?.close();
-    this.#pins?.close();
+    void this.#pins?.then((pins) => pins.close());
     this.#monitor = null;
     this.#agent = null;
     this.#pins = null;
@@ -198,7 +223,7 @@ export class Machine {
         : ['-kernel', direct.kernel, '-initrd', direct.initrd, '-append', direct.append];
     const server = 'server=on,wait=off';
     return [
-      ...['-M', 'virt,gic-version=3', '-cpu', 'cortex-a72', '-smp', '2', '-m', `${memoryMb}M`],
+      ...['-M', 'virt,gic-version=3,acpi=off', '-cpu', 'cortex-a72', '-smp', '2', '-m', `${memoryMb}M`],
       ...['-accel', 'tcg,thread=multi', '-display', 'none', '-nodefaults', ...loader],
       ...['-drive', `file=${disk},if=none,format=raw,id=card,cache=writeback`, '-device', 'virtio-blk-pci,drive=card'],
       ...this.#network(),
