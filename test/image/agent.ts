@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { eachLine } from './lines.ts';
 
 export interface Ran {
   code: number;
@@ -25,7 +25,7 @@ export class Agent {
 
   constructor(socket: Socket) {
     this.#socket = socket;
-    createInterface({ input: socket }).on('line', (line) => this.#take(line));
+    eachLine(socket, (line) => this.#take(line));
   }
 
   /** Times that the agent has come up since the emulator started. */

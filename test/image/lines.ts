@@ -11,7 +11,6 @@ export async function connectTo(path: string): Promise<Socket> {
     const socket = createConnection(path);
     try {
       await once(socket, 'connect');
-      // The emulator ends before its clients do.
       socket.on('error', () => {});
       return socket;
     } catch (error) {
@@ -21,6 +20,13 @@ export async function connectTo(path: string): Promise<Socket> {
   }
 }
 
+/** Hands over line by line; the emulator may end before its clients do, which is no error of theirs. */
+export function eachLine(socket: Socket, take: (line: string) => void): void {
+  createInterface({ input: socket })
+    .on('line', take)
+    .on('error', () => {});
+}
+
 /** One line a question, one line an answer, in their order. */
 export class LineClient {
   readonly #socket: Socket;
@@ -28,7 +34,7 @@ export class LineClient {
 
   constructor(socket: Socket, isAnswer: (line: string) => boolean) {
     this.#socket = socket;
-    createInterface({ input: socket }).on('line', (line) => {
+    eachLine(socket, (line) => {
       if (isAnswer(line)) this.#waiting.shift()?.(line);
     });
   }

@@ -1,6 +1,5 @@
 import type { Socket } from 'node:net';
-import { createInterface } from 'node:readline';
-import { connectTo } from './lines.ts';
+import { connectTo, eachLine } from './lines.ts';
 
 interface Reply {
   return?: unknown;
@@ -16,7 +15,7 @@ export class Monitor {
 
   private constructor(socket: Socket) {
     this.#socket = socket;
-    createInterface({ input: socket }).on('line', (line) => {
+    eachLine(socket, (line) => {
       const reply = JSON.parse(line) as Reply;
       if (reply.event === undefined) this.#waiting.shift()?.(reply);
     });
