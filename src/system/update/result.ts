@@ -18,6 +18,8 @@ export interface Before {
   linked: boolean;
   /** It had a sound card that worked. */
   sound: boolean;
+  /** It had music of its own. */
+  music: boolean;
 }
 
 /**
@@ -89,8 +91,9 @@ function parseResult(json: unknown): UpdateResult | null {
 
 function parseBefore(json: unknown): Before | null {
   if (typeof json !== 'object' || json === null) return null;
-  const { company, linked, sound } = json as Record<string, unknown>;
-  return { company: company === true, linked: linked === true, sound: sound === true };
+  const { company, linked, sound, music } = json as Record<string, unknown>;
+  // Not told by an older version: then it is asked for.
+  return { company: company === true, linked: linked === true, sound: sound === true, music: music !== false };
 }
 
 /** Old or new after a power cut, never a part. Readable by everybody on the box. */

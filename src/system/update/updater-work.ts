@@ -204,7 +204,7 @@ function newResult(machine: Machine): UpdateResult {
 
 function beforeOf(sample: Sample | null): Before | null {
   if (sample === null) return null;
-  return { company: sample.peers > 0, linked: sample.linked, sound: !sample.silent };
+  return { company: sample.peers > 0, linked: sample.linked, sound: !sample.silent, music: sample.tracks > 0 };
 }
 
 /** Tells how far an installation is, on the way to the radio's page. */

@@ -106,7 +106,7 @@ class Box {
 }
 
 const playing = (ms: number, part: Partial<Sample> = {}): Sample => ({
-  ...{ isMember: true, peers: 2, silent: false, linked: true },
+  ...{ isMember: true, peers: 2, tracks: 40, silent: false, linked: true },
   playing: { track: '4 sha256:aa', positionMs: ms },
   ...part,
 });
@@ -313,6 +313,35 @@ describe('on trial', () => {
     box.radio = (ms) => playing(ms, { peers: 0, silent: true, linked: false });
     expect(await confirm()).toBe(true);
     expect(box.result()).toMatchObject({ state: 'confirmed', version: '1.2.0' });
+  });
+});
+
+describe('on trial, a box whose only stick is the one with the update', () => {
+  const alone = (part: Partial<Sample> = {}): Sample =>
+    playing(0, { isMember: false, peers: 0, tracks: 0, playing: null, ...part });
+  const tryIt = async (before: Sample, after: (ms: number) => Sample | null) => {
+    box.radio = () => before;
+    await box.run('install', update);
+    box.restart();
+    box.radio = after;
+    return await confirmTrial(LIMIT_MS, box.machine());
+  };
+
+  it('works when the radio answers for a while: alone and without music there is no station', async () => {
+    expect(await tryIt(alone(), (ms) => (ms < 20_000 ? null : alone()))).toBe(true);
+    expect(box.nowMs).toBeGreaterThanOrEqual(30_000);
+    expect(box.nowMs).toBeLessThan(60_000);
+  });
+
+  it.each<[string, string, Sample, (ms: number) => Sample | null]>([
+    ['it had music', 'it did not join its station', alone({ tracks: 3 }), () => alone()],
+    ['it has company now', 'it did not join its station', alone(), () => alone({ peers: 1 })],
+    ['it has music now', 'it did not join its station', alone(), () => alone({ tracks: 3 })],
+    ['its sound card is gone', 'its sound card did not work', alone(), () => alone({ silent: true })],
+    ['it starts anew all the time', 'the radio did not answer', alone(), (ms) => (ms % 8_000 === 0 ? null : alone())],
+  ])('does not work all the same when %s', async (_, missing, before, after) => {
+    expect(await tryIt(before, after)).toBe(false);
+    expect(box.result()?.text).toBe(missing);
   });
 });
 
