@@ -39,7 +39,8 @@ if test "${try}" = "a" || test "${try}" = "b"; then
   ${devtype} write ${state_addr} ${state_lba} 1
 fi
 
-# A slot whose kernel cannot be read gives way to the other one.
+# A slot whose kernel cannot be read gives way to the other one. No `rootwait`: the initramfs waits for the root, and a kernel
+# without its initramfs is to panic, not to wait for ever.
 setenv attempts "${boot_slot} a b"
 for each in ${attempts}; do
   if load ${devtype} ${devnum}:1 ${kernel_at} ${each}/vmlinuz; then
@@ -47,7 +48,7 @@ for each in ${attempts}; do
       setenv ramdisk_bytes ${filesize}
       setenv part 2
       if test "${each}" = "b"; then setenv part 3; fi
-      setenv bootargs "${console_args} root=PARTUUID=53544152-0${part} rootfstype=squashfs ro rootwait panic=10 quiet audit=0 net.ifnames=0 starling.slot=${each} starling.trial=${trial}"
+      setenv bootargs "${console_args} root=PARTUUID=53544152-0${part} rootfstype=squashfs ro panic=10 quiet audit=0 net.ifnames=0 starling.slot=${each} starling.trial=${trial}"
       booti ${kernel_at} ${ramdisk_at}:${ramdisk_bytes} ${fdt_addr}
     fi
   fi
