@@ -68,6 +68,7 @@ import {
   musicFolder,
   type Notify,
   type RadioReading,
+  runsFromMemory,
   storageTrouble,
   takeNotifyInit,
   type Updates,
@@ -541,7 +542,7 @@ function doing(
     updating: updates?.isBusy() ?? false,
     pairing: web?.pairingWaits() ?? false,
     noSound: playback.status().silent && output !== 'null',
-    noStorage: storageTrouble(dataDir) !== null,
+    noStorage: storageTrouble(dataDir) !== null || runsFromMemory(),
   };
 }
 
@@ -709,6 +710,11 @@ function restartNotices({ failure }: Radio): StatusSnapshot['notices'] {
 }
 
 function storageNotices(dataDir: string): StatusSnapshot['notices'] {
+  if (runsFromMemory()) {
+    const text =
+      'The card could not be read at the start: this box runs from memory, and forgets all when the power goes.';
+    return [{ level: 'error', code: 'storageMissing', text }];
+  }
   const trouble = storageTrouble(dataDir);
   if (trouble === null) return [];
   const text = trouble === 'full' ? 'The card is full.' : 'The card cannot be written to: it may be worn out.';

@@ -1,5 +1,5 @@
 /** Whether the card still takes what the box must write: its journal, its settings. */
-import { accessSync, constants, statfsSync } from 'node:fs';
+import { accessSync, constants, readFileSync, statfsSync } from 'node:fs';
 
 /** The journal of a day and the settings need less; blocks of music stop long before this. */
 const MIN_FREE_BYTES = 8 * 2 ** 20;
@@ -26,6 +26,19 @@ export function storageTrouble(
   } catch {
     // A card that was pulled out, or gives errors for answers.
     return 'fails';
+  }
+}
+
+/**
+ * Whether this start of the card runs from memory, because its data partition could not be mounted: all of it is forgotten
+ * when the power goes.
+ * @param note what the initramfs left (image/initramfs/starling-data); where there is none, this is no card
+ */
+export function runsFromMemory(note = '/run/starling-boot'): boolean {
+  try {
+    return /(^|\s)data=none(\s|$)/.test(readFileSync(note, 'utf8'));
+  } catch {
+    return false;
   }
 }
 

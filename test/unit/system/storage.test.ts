@@ -1,8 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { storageTrouble } from '../../../src/system/storage.ts';
+import { runsFromMemory, storageTrouble } from '../../../src/system/storage.ts';
 
 describe('the card', () => {
   it.each([
@@ -25,6 +25,19 @@ describe('the card', () => {
   it('of this machine is well', () => {
     const directory = mkdtempSync(join(tmpdir(), 'storage-'));
     expect(storageTrouble(directory)).toBeNull();
+    rmSync(directory, { recursive: true });
+  });
+
+  it.each([
+    ['was mounted', 'data=kept device=/dev/mmcblk0p4\n', false],
+    ['could not be mounted', 'data=none device=/dev/mmcblk0p4\n', true],
+    ['is gone', 'data=none device=\n', true],
+    ['was never told of: no card', null, false],
+  ])('whose data partition %s', (_, note, isMemory) => {
+    const directory = mkdtempSync(join(tmpdir(), 'storage-'));
+    const path = join(directory, 'starling-boot');
+    if (note !== null) writeFileSync(path, note);
+    expect(runsFromMemory(path)).toBe(isMemory);
     rmSync(directory, { recursive: true });
   });
 });
