@@ -105,6 +105,8 @@ class WatchdogFeeder implements Watchdog {
   #state: WatchState | null = null;
   #cause: string | null = null;
   #fedAtMs = Number.NEGATIVE_INFINITY;
+  /** Until it has run, systemd waits for its start; a first feed would begin the watchdog's time in the middle of that. */
+  #hasRun = false;
   #timer: NodeJS.Timeout | null = null;
 
   constructor(components: WatchdogComponents) {
@@ -129,7 +131,8 @@ class WatchdogFeeder implements Watchdog {
     const nowMs = monoMs();
     const cause = this.#causeNow(nowMs);
     this.#tell(cause);
-    const isDue = notify.watchdogMs !== null && nowMs - this.#fedAtMs >= notify.watchdogMs / WATCHDOG_FEEDS;
+    const isDue =
+      this.#hasRun && notify.watchdogMs !== null && nowMs - this.#fedAtMs >= notify.watchdogMs / WATCHDOG_FEEDS;
     if (cause !== null || !isDue) return;
     this.#fedAtMs = nowMs;
     notify.alive();
@@ -137,7 +140,9 @@ class WatchdogFeeder implements Watchdog {
 
   #causeNow(monoMs: number): string | null {
     try {
-      const { state, cause } = judge(this.#state, { monoMs, radio: this.#components.read() });
+      const radio = this.#components.read();
+      this.#hasRun ||= radio !== null;
+      const { state, cause } = judge(this.#state, { monoMs, radio });
       this.#state = state;
       return cause;
     } catch (error) {

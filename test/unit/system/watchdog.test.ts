@@ -155,6 +155,20 @@ describe('the feeder', () => {
     expect(made.said).toEqual([expect.stringMatching(/stands still/), 'The radio advances again.']);
   });
 
+  it('begins with the radio, and feeds on while that starts anew', () => {
+    let radio: RadioReading | null = null;
+    const made = feeder(() => radio);
+    made.watchdog.start();
+    vi.advanceTimersByTime(300_000);
+    expect(made.fedAtMs).toEqual([]);
+    radio = playing(1);
+    vi.advanceTimersByTime(LOOK_MS);
+    radio = null;
+    vi.advanceTimersByTime(60_000);
+    made.watchdog.stop();
+    expect(made.fedAtMs).toEqual([310_000, 340_000, 370_000]);
+  });
+
   it('does not feed for a radio that cannot be asked', () => {
     const made = feeder(() => {
       throw new Error('no such room');
