@@ -15,7 +15,8 @@ const WAV_HEADER_BYTES = 44;
 /** An idle host boots it in a minute; a busy one takes several. */
 export const BOOT_MS = 420_000;
 export const MUSIC_MS = 420_000;
-const SOUND_MS = 240_000;
+/** A box that was just put up listens first whether there is a station, and reads music at the player's leave. */
+const SOUND_MS = 480_000;
 /** So much of the recording is looked for in the files. */
 const PIECE_SECONDS = 3;
 /** What a sound card and a volume leave of a recording; other music stays far below. */
@@ -40,7 +41,7 @@ export class Box extends Machine {
   knowMusic(folder: string): void {
     this.#music = readdirSync(folder)
       .filter((name) => /\.(mp3|m4a|flac|ogg|opus|wav)$/i.test(name))
-      .map((name) => ({ name, samples: channel(toSamples(decodeFile(join(folder, name))), 0) }));
+      .map((name) => ({ name, samples: channel(toSamples(decodeFile(join(folder, name), 's16le', RATE_HZ)), 0) }));
   }
 
   /** The status page's figures; null while nobody answers. */

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { MUSIC_MS } from '../box.ts';
+import { BOOT_MS, MUSIC_MS } from '../box.ts';
 import { makeStick } from '../stick.ts';
 import type { Lab } from './scenario.ts';
 
@@ -11,6 +11,9 @@ export async function firstHour({ report, box: make, music, work }: Lab): Promis
   box.knowMusic(music);
   await box.start();
   const booted = await report.check('boots, and its page answers', async () => {
+    // Before the radio starts: it would make music of its own first, and play that for a while.
+    await box.agent.up(1, BOOT_MS);
+    await box.plug('stick', stick);
     const { node } = await box.page();
     return `${node.name}, version ${node.version}`;
   });
@@ -31,7 +34,6 @@ export async function firstHour({ report, box: make, music, work }: Lab): Promis
     return `${name}, ${gigabytes.toFixed(1)} GB for music`;
   });
   await report.check('a stick is found and its music cut', async () => {
-    await box.plug('stick', stick);
     const { library } = await box.until(
       'no track of the stick is ready',
       MUSIC_MS,
