@@ -31,8 +31,8 @@ export const MAX_FOLDER_NAMES = 4_096;
 export const FREE_BESIDE_UPLOAD_BYTES = 64 * MEBIBYTE;
 /** Others' tracks that make room for one upload at most: each frees some megabytes. */
 export const MAX_MADE_ROOM = 512;
-/** The part of the system that installs begins within this; more, and there is none. */
-export const PICK_UP_MS = 60_000;
+/** The part of the system that installs begins within this (an emulator's takes a minute and more); else there is none. */
+export const PICK_UP_MS = 3 * 60_000;
 /** An installation that tells nothing for so long has ended without a word. */
 export const STALE_AFTER_MS = 15 * 60_000;
 /** An upload that nobody installs goes after this. */

@@ -281,6 +281,8 @@ class CardUpdates implements Updates {
       this.#resultText = text;
       this.#result = result;
       this.#resultSinceMs = this.#components.monoMs();
+      // It was heard after all, if late.
+      this.#unheard = null;
       this.#changed();
     }
     const asked = this.#asked;

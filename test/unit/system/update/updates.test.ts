@@ -194,6 +194,17 @@ describe('updates on a card', () => {
     expect(updates.last()).toBeNull();
   });
 
+  it('that are taken up after all, if late, are told as they go', async () => {
+    await updates.install({ file: 'sda1/x.update', any_version: false });
+    nowMs = PICK_UP_MS + 1;
+    await until(async () => (await phase()) === 'idle');
+    tell({ percent: 10 });
+    await until(async () => (await phase()) === 'installing');
+    tell({ state: 'refused', code: 'bad_hash', text: 'Damaged.' });
+    await until(async () => (await phase()) === 'idle');
+    expect(updates.last()).toMatchObject({ outcome: 'refused', code: 'bad_hash' });
+  });
+
   it('that stop without a word are over after a while', async () => {
     tell({ percent: 10 });
     await until(async () => (await phase()) === 'installing');
