@@ -38,6 +38,10 @@ async function main(): Promise<number> {
     console.error(`image:test cannot run: ${missing ?? chosen}`);
     return 2;
   }
+  if (!(await isAlone())) {
+    console.error('image:test cannot run: another one runs on this machine; two would slow and measure each other');
+    return 2;
+  }
   const work = mkdtempSync(join(tmpdir(), 'starling-image-'));
   const report = new Report();
   try {
@@ -109,6 +113,16 @@ function newestImage(): string | null {
     .sort()
     .reverse();
   return name === undefined ? null : join(OUT, name);
+}
+
+/** One at a time on a machine: two would slow and measure each other. The kernel lets go of the name however this ends. */
+async function isAlone(): Promise<boolean> {
+  const lock = createServer();
+  return await new Promise((tell) => {
+    lock.once('error', () => tell(false));
+    lock.listen('\0starling-image-test', () => tell(true));
+    lock.unref();
+  });
 }
 
 async function freePort(): Promise<number> {

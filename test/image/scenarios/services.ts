@@ -1,0 +1,54 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { BOOT_MS, type Box, MUSIC_MS } from '../box.ts';
+import type { Lab } from './scenario.ts';
+
+/** systemd notices (WatchdogSec=120), ends it (TimeoutStopSec=20), waits (RestartSec=2), and an emulator is slow. */
+const NOTICED_MS = 180_000;
+const STICK_FREE_MS = BOOT_MS + MUSIC_MS;
+
+/** A radio that ends, or hangs, is there again by itself. */
+export async function services({ report, box: make }: Lab): Promise<void> {
+  const box = await make('box');
+  const ready = await report.check('a box that plays', async () => {
+    await box.start();
+    return await plays(box);
+  });
+  if (!ready) return;
+  for (const [what, signal] of [
+    ['is killed', 'KILL'],
+    ['hangs', 'STOP'],
+  ] as const) {
+    await report.check(`a radio that ${what} is started anew, and plays`, async () => {
+      const before = await mainPid(box);
+      const startMs = performance.now();
+      await box.agent.must(`kill -${signal} ${before}`);
+      await anotherPid(box, before);
+      const noticed_s = seconds(startMs);
+      const track = await plays(box);
+      const result = await box.agent.must('systemctl show -P NRestarts starling.service');
+      const detail = `after ${noticed_s} s, plays ${track} after ${seconds(startMs)} s, restarts ${result}`;
+      return { detail, figures: { noticed_s, plays_s: seconds(startMs) } };
+    });
+  }
+}
+
+async function plays(box: Box): Promise<string> {
+  const { now } = await box.until('nothing plays', STICK_FREE_MS, (status) => status.now?.track != null);
+  return now?.track?.name ?? '';
+}
+
+async function mainPid(box: Box): Promise<string> {
+  return await box.agent.must('systemctl show -P MainPID starling.service');
+}
+
+async function anotherPid(box: Box, before: string): Promise<void> {
+  const deadline = performance.now() + NOTICED_MS;
+  while (performance.now() < deadline) {
+    const pid = await mainPid(box);
+    if (pid !== before && pid !== '0') return;
+    await sleep(1_000);
+  }
+  throw new Error(`the same process ${NOTICED_MS / 1_000} s later`);
+}
+
+const seconds = (startMs: number) => Math.round((performance.now() - startMs) / 1_000);
