@@ -83,8 +83,9 @@ function main(root: string, isCard: boolean): void {
     boot: createBootFiles({
       dir: bootDir,
       remount: (mode) => {
-        // What fstab says of it (its label) is not looked up: devices are hidden from this unit.
-        const words = ['--options-mode', 'ignore', '-o', `remount,${mode}`, bootDir];
+        // What fstab says of it (its label) is not looked up: devices are hidden from this unit. Without a source it would
+        // be, even so; a remount needs none.
+        const words = ['--options-mode', 'ignore', '-o', `remount,${mode}`, 'none', bootDir];
         if (isCard) execFileSync('mount', words, { stdio: ['ignore', 'ignore', 'inherit'] });
       },
     }),
