@@ -11,6 +11,7 @@ export interface Ran {
 
 /** What the emulated machine's slowness adds to a command's own limit before the agent counts as gone. */
 const GRACE_MS = 60_000;
+const ENDED: Ran = { code: 255, output: 'the machine ended' };
 
 /**
  * Runs commands inside the box, as root. The card has no door for that: systemd takes the agent as a credential from the
@@ -26,6 +27,7 @@ export class Agent {
   constructor(socket: Socket) {
     this.#socket = socket;
     eachLine(socket, (line) => this.#take(line));
+    socket.once('close', () => this.#end());
   }
 
   /** Times that the agent has come up since the emulator started. */
@@ -47,6 +49,7 @@ export class Agent {
   async run(command: string, timeoutMs = 60_000): Promise<Ran> {
     const id = this.#nextId;
     this.#nextId += 1;
+    if (this.#socket.destroyed) return ENDED;
     const ran = new Promise<Ran>((resolve) => this.#waiting.set(id, resolve));
     const packed = Buffer.from(command).toString('base64');
     this.#socket.write(`${id} ${Math.ceil(timeoutMs / 1_000)} ${packed}\n`);
@@ -65,6 +68,12 @@ export class Agent {
 
   close(): void {
     this.#socket.destroy();
+  }
+
+  /** Nobody waits for a machine that ended. */
+  #end(): void {
+    for (const tell of this.#waiting.values()) tell(ENDED);
+    this.#waiting.clear();
   }
 
   #take(line: string): void {
