@@ -99,7 +99,7 @@ export async function makeDemoLibrary(directory: string, options: DemoOptions = 
     throw new RangeError(`pieces of ${minSeconds} to ${maxSeconds} seconds; allowed: 2 to 600`);
   }
   await fs.mkdir(directory, { recursive: true });
-  const ffmpeg = new Ffmpeg({ nice: 0, ...options.ffmpeg });
+  const ffmpeg = new Ffmpeg(options.ffmpeg);
   const signal = options.signal ?? new AbortController().signal;
   const pieces = Array.from({ length: count }, (_, number) => planPiece(seed, number, minSeconds, maxSeconds));
   const paths = pieces.map((piece) => join(directory, piece.fileName));

@@ -62,8 +62,10 @@ export function makeHfsplus({ image, label }: Pick<Volume, 'image' | 'label'>, f
   const both = `${image}.iso`;
   execFileSync('xorrisofs', ['-quiet', '-hfsplus', '-V', label, '-o', both, folder], quiet);
   const { first, count } = hfsPartition(both);
-  empty(image, 1);
+  rmSync(image, { force: true });
+  // Not a byte longer: the second header is found from the end.
   copyBlocks(both, first, count, image, 0);
+  execFileSync('truncate', ['-s', String(count * SECTOR), image]);
   rmSync(both);
 }
 

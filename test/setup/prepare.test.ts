@@ -117,7 +117,7 @@ describe('npm packages and bundle', () => {
   it('refuse an unknown purpose', async () => {
     const outcome = await checkout.prepare('fly');
     expect(outcome).toMatchObject({ code: 2, stdout: '' });
-    expect(outcome.stderr).toContain('Allowed: start, test, tools');
+    expect(outcome.stderr).toContain('Allowed: start, test, image-test, tools');
   });
 });
 
