@@ -32,7 +32,11 @@ const WITH_BUNDLE = ['start', 'test'];
 
 /** @param {string} purpose */
 function isReady(purpose) {
-  return missingPackages(purpose).length === 0 && treeIsReady(ROOT) && (!WITH_BUNDLE.includes(purpose) || bundleIsReady(ROOT));
+  return (
+    missingPackages(purpose).length === 0 &&
+    treeIsReady(ROOT) &&
+    (!WITH_BUNDLE.includes(purpose) || bundleIsReady(ROOT))
+  );
 }
 
 /** Each step looks again whether it is needed: another preparation may have done it meanwhile. */
