@@ -24,6 +24,8 @@ const COMMAND_MS = 240_000;
 const LEFT_ALONE_MS = 60_000;
 /** New to the box, so that it has to be read for a while. */
 const LONG_READ = { seed: 11, count: 4, minSeconds: 30, maxSeconds: 45 };
+/** Of a song that lies on two sticks one is ready: each stick has its own. */
+const OTHER_SONG = 5;
 const OPTIONS = ['ro', 'nosuid', 'nodev', 'noexec'];
 
 /** Sticks of every make beside one that stays in: their music is found, and nothing of them is left when they go. */
@@ -62,10 +64,11 @@ export async function sticks(lab: Lab): Promise<void> {
   });
   await report.check('four partitions: three are read, a locked one is told of', async () => {
     makeLuks(sample.image('locked'));
-    const types = ['fat', 'ext4', 'locked', 'ntfs'] as const;
+    makeFat({ image: sample.image('other'), files: songs.paths(OTHER_SONG), label: 'OTHER' });
+    const types = ['other', 'ext4', 'locked', 'ntfs'] as const;
     const volumes = types.map((name) => ({
       image: sample.image(name),
-      type: name === 'fat' || name === 'ntfs' ? ('fat' as const) : ('linux' as const),
+      type: name === 'other' || name === 'ntfs' ? ('fat' as const) : ('linux' as const),
     }));
     makePartitions(sample.image('four'), volumes);
     const before = await linesOf(box);
