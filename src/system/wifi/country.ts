@@ -19,7 +19,7 @@ export function createCountryFile(path: string): CountryPort {
     async set(country) {
       if ((await this.read()) === country) return;
       const part = `${path}.part`;
-      await writeFile(part, `${country}\n`, { mode: 0o644 });
+      await writeFile(part, `${country}\n`, { mode: 0o644, flush: true });
       await rename(part, path);
     },
   };

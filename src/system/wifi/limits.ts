@@ -34,6 +34,8 @@ export const MAX_PHONES = 64;
 /** Addresses of the box that are told. */
 export const MAX_ADDRESSES = 8;
 
+/** Writing out what waits in memory: a slow card that is being filled with music takes seconds. */
+export const FLUSH_MS = 60_000;
 /** Effects that wait to be carried out: a handful at most in any order of events; more is a fault. */
 export const MAX_EFFECTS = 32;
 /** How often time, addresses and phones are looked at. */

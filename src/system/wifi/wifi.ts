@@ -1,6 +1,7 @@
 import { hostname, networkInterfaces } from 'node:os';
 import { type Interfaces, isInNetwork, linkOf } from './addresses.ts';
 import { type CountryPort, createCountryFile } from './country.ts';
+import { flushDisks } from './flush.ts';
 import { MAX_EFFECTS, MAX_SAVED, TICK_MS } from './limits.ts';
 import { initialWifi, stepWifi, WIFI_TIMES } from './machine.ts';
 import { createNetworkManager, type WifiLogger } from './nm.ts';
@@ -19,6 +20,8 @@ export interface WifiComponents {
   interfaces?: () => Interfaces;
   /** Phones on the hotspot of this device; null where it cannot be known. */
   stations?: (device: string) => Promise<number | null>;
+  /** Brings what NetworkManager wrote to the disk. */
+  flush?: () => Promise<void>;
 }
 
 export interface WifiInit {
@@ -75,6 +78,7 @@ class Provisioning implements Wifi {
   readonly #country: CountryPort;
   readonly #interfaces: () => Interfaces;
   readonly #stations: (device: string) => Promise<number | null>;
+  readonly #flush: () => Promise<void>;
   readonly #hotspot: HotspotInit;
   readonly #handlers = new Set<() => void>();
   readonly #queue: { effect: WifiEffect; done: () => void }[] = [];
@@ -110,6 +114,7 @@ class Provisioning implements Wifi {
     this.#country = components.country ?? createCountryFile(init.countryFile);
     this.#interfaces = components.interfaces ?? networkInterfaces;
     this.#stations = components.stations ?? countStations;
+    this.#flush = components.flush ?? flushDisks;
     this.#state = initialWifi(times);
   }
 
@@ -321,7 +326,8 @@ class Provisioning implements Wifi {
       case 'tryKnown':
         return this.#try(effect.id, (signal) => this.#radio.tryKnown(effect.first, signal));
       case 'saveProfile':
-        return this.#radio.saveProfile();
+        await this.#radio.saveProfile();
+        return this.#flush();
       case 'dropProfile':
         return this.#radio.dropProfile();
       case 'forget':

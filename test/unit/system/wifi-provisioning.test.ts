@@ -30,6 +30,7 @@ class Rig {
         },
         interfaces: () => (this.radio.now?.ssid ? { wlan0: [ADDRESS] } : {}),
         stations: async () => 0,
+        flush: async () => void this.radio.done.push('flush'),
       },
       { suffix: '4f2a', countryFile: '/nowhere/country', times },
     );
@@ -89,7 +90,8 @@ describe('provisioning', () => {
     expect(join()).toMatchObject({ ok: false, code: 'busy' });
     rig.radio.answer?.(null);
     await rig.until(() => rig.wifi.view().phase === 'idle' && rig.wifi.view().ssid === 'Nest');
-    expect(rig.radio.done.slice(2)).toEqual(['closeHotspot', 'try Nest psk', 'save']);
+    await rig.until(() => rig.radio.done.at(-1) === 'flush');
+    expect(rig.radio.done.slice(2)).toEqual(['closeHotspot', 'try Nest psk', 'save', 'flush']);
     expect(rig.wifi.view()).toMatchObject({ addresses: ['192.0.2.8'], saved: ['Nest'], failure: null });
   });
 
