@@ -12,7 +12,7 @@ fi
 need_root
 need_host_packages
 need_foreign_programs
-mkdir -p "$CACHE/packages"
+mkdir -p "$CACHE"
 rm -rf "$base"
 say "base root from Debian $SUITE ($ARCH); the second time it comes from $CACHE"
 
@@ -23,14 +23,10 @@ mmdebstrap --quiet --architectures="$ARCH" --variant=apt --mode=root --component
   --include="$(list "$IMAGE_DIR/packages.txt" | paste -sd,)" \
   --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Languages "none"' \
   --dpkgopt=force-unsafe-io "${excludes[@]}" --dpkgopt='path-include=/usr/share/doc/*/copyright' \
-  --setup-hook='mkdir -p "$1/var/cache/apt/archives"; find '"$CACHE/packages"' -name "*.deb" -exec cp -a {} "$1/var/cache/apt/archives/" ";"' \
   --essential-hook='mkdir -p "$1/boot/firmware"' \
   --essential-hook='chroot "$1" dpkg-divert --quiet --local --rename --divert /usr/sbin/update-initramfs.real --add /usr/sbin/update-initramfs; ln -s /bin/true "$1/usr/sbin/update-initramfs"' \
-  --customize-hook='cp -an "$1"/var/cache/apt/archives/*.deb '"$CACHE/packages"'/ 2>/dev/null || true' \
   --customize-hook='rm "$1/usr/sbin/update-initramfs"; chroot "$1" dpkg-divert --quiet --local --rename --remove /usr/sbin/update-initramfs' \
-  --skip=cleanup/apt/cache \
   "$SUITE" "$base" >&2
-rm -rf "$base"/var/cache/apt/archives/*.deb "$base"/var/cache/apt/*.bin "$base"/var/lib/apt/lists/*_*
 dpkg-query --admindir="$base/var/lib/dpkg" -W -f '${Package} ${Version} ${Architecture}\n' | sort >"$base.packages"
 touch "$base.done"
 printf '%s\n' "$base"

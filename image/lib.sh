@@ -5,7 +5,7 @@ readonly IMAGE_DIR="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 readonly ROOT_DIR="$(dirname "$IMAGE_DIR")"
 readonly ARCH=arm64
 readonly SUITE=trixie
-# Finished base roots and package files: what takes the time.
+# Finished base roots and initramfs: what takes the time.
 readonly CACHE="${STARLING_IMAGE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/starling-image}"
 # Of whoever builds: the private half signs updates, the public ones beside it go into the image.
 readonly RELEASE_KEY="${STARLING_RELEASE_KEY:-${XDG_CONFIG_HOME:-$HOME/.config}/starling/release-key.pem}"

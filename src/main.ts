@@ -218,25 +218,24 @@ async function begin(settings: Settings, radio: Radio, log: LineLogger, closing:
   closing.add(() => mounts.stop());
   const wifi = await startWifi(house, closing);
   const updates = await startUpdates(house, mounts, closing);
-  const ending = new AbortController();
-  const choose = () =>
+  const choose = (signal: AbortSignal) =>
     chooseSources(
       {
         sticks: () => mounts.sticks(),
         musicFolder: async () => await musicFolder(homedir(), process.env),
-        makeDemoLibrary: async (directory) =>
-          void (await makeDemoLibrary(directory, { ...DEMO_LIBRARY, signal: ending.signal })),
+        makeDemoLibrary: async (directory, overtaken) =>
+          void (await makeDemoLibrary(directory, { ...DEMO_LIBRARY, signal: overtaken })),
         log,
       },
       settings.music,
       settings.dataDir,
+      signal,
     );
   const music = new MusicWatch({ choose, use: (directories) => library.setSources(directories), log });
   closing.add(mounts.onChanged(() => void music.changed()));
-  closing.add(() => music.stop());
   const looking = music.start();
   closing.add(async () => {
-    ending.abort();
+    music.stop();
     await looking.catch(() => {});
   });
   // Music that is made first comes later: hotspot and page do not wait for it.

@@ -1,6 +1,7 @@
 import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
-import { composePiece, DEMO_RATE_HZ, drawCover, randomFrom } from './demo-synth.ts';
+import { setImmediate as others } from 'node:timers/promises';
+import { composeInSteps, DEMO_RATE_HZ, drawCover, randomFrom } from './demo-synth.ts';
 import { Ffmpeg, type FfmpegInit } from './ffmpeg.ts';
 
 export interface DemoOptions {
@@ -177,7 +178,7 @@ async function makePiece(ffmpeg: Ffmpeg, piece: Piece, path: string, signal: Abo
       ],
       extra: [],
       signal,
-      input: composePiece(piece.seed, piece.seconds),
+      input: await compose(piece, signal),
       output: () => {},
     });
     if (!ok) throw new Error(`ffmpeg could not make ${piece.fileName}: ${complaint}`);
@@ -185,6 +186,16 @@ async function makePiece(ffmpeg: Ffmpeg, piece: Piece, path: string, signal: Abo
   } finally {
     await fs.rm(part, { force: true });
     await fs.rm(coverPath, { force: true });
+  }
+}
+
+async function compose({ seed, seconds }: Piece, signal: AbortSignal): Promise<Buffer> {
+  const steps = composeInSteps(seed, seconds);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+    await others();
+    signal.throwIfAborted();
   }
 }
 

@@ -53,6 +53,15 @@ const PLUCK: Voice = { table: WARM, attackS: 0.003, decayS: 0.25, gain: 0.14, be
 
 /** Stereo samples of 16 bits, interleaved: chords, a bass, and a melody over them. */
 export function composePiece(seed: number, seconds: number): Buffer {
+  const steps = composeInSteps(seed, seconds);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
+}
+
+/** As `composePiece`, in steps of some milliseconds on a small board: what plays meanwhile is not to wait for a whole piece. */
+export function* composeInSteps(seed: number, seconds: number): Generator<undefined, Buffer> {
   const random = randomFrom(seed);
   const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)]!;
   const scale = SCALES[pick(['major', 'minor', 'dorian'] as const)];
@@ -70,17 +79,22 @@ export function composePiece(seed: number, seconds: number): Buffer {
   for (let bar = 0; bar * 4 * beatS < seconds; bar++) {
     const chord = progression[bar % progression.length]!;
     const startS = bar * 4 * beatS;
-    for (const third of [0, 2, 4]) addNote(mix, PAD, frequency(chord + third + 7), startS, 4.4 * beatS, third / 4);
+    for (const third of [0, 2, 4]) {
+      addNote(mix, PAD, frequency(chord + third + 7), startS, 4.4 * beatS, third / 4);
+      yield;
+    }
     for (const beat of [0, 2.5]) addNote(mix, BASS, frequency(chord - 7), startS + beat * beatS, 1.6 * beatS, 0.5);
+    yield;
     for (let eighth = 0; eighth < 8; eighth++) {
       if (random() < 0.28) continue;
       melody = Math.max(5, Math.min(18, melody + Math.floor(random() * 5) - 2));
       // on the strong beats a note of the chord
       const step = eighth % 4 === 0 ? chord + 7 + 2 * Math.floor(random() * 3) : melody;
       addNote(mix, lead, frequency(step + 7), startS + (eighth / 2) * beatS, 2 * beatS, 0.3 + 0.4 * random());
+      yield;
     }
   }
-  return toSamples(mix.left, mix.right);
+  return yield* toSamples(mix.left, mix.right);
 }
 
 function addNote(
@@ -110,7 +124,7 @@ function addNote(
   }
 }
 
-function toSamples(left: Float32Array, right: Float32Array): Buffer {
+function* toSamples(left: Float32Array, right: Float32Array): Generator<undefined, Buffer> {
   const samples = new Int16Array(left.length * 2);
   const fadeFrom = left.length - FADE_OUT_S * DEMO_RATE_HZ;
   for (let i = 0; i < left.length; i++) {
@@ -118,6 +132,7 @@ function toSamples(left: Float32Array, right: Float32Array): Buffer {
     // tanh keeps the peaks inside without a hard edge
     samples[2 * i] = Math.round(Math.tanh(left[i]! * 1.6 * fade) * 32_000);
     samples[2 * i + 1] = Math.round(Math.tanh(right[i]! * 1.6 * fade) * 32_000);
+    if (i % DEMO_RATE_HZ === 0) yield;
   }
   return Buffer.from(samples.buffer);
 }

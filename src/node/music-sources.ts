@@ -12,8 +12,8 @@ export interface MusicSourcesComponents {
   sticks(): readonly StickPort[];
   /** The user's music folder, null when there is none. */
   musicFolder(): Promise<string | null>;
-  /** Makes a small library of its own in this folder. @throws when ffmpeg fails */
-  makeDemoLibrary(directory: string): Promise<void>;
+  /** Makes a small library of its own in this folder. @throws when ffmpeg fails, the signal's reason */
+  makeDemoLibrary(directory: string, signal: AbortSignal): Promise<void>;
   log: Logger;
 }
 
@@ -27,11 +27,13 @@ export interface MusicSources {
 /**
  * Where this box's music comes from: what the settings name; else the mounted sticks; else the user's music folder, if
  * there is anything in it; else a small library that the box makes itself, so that a first start is never silent.
+ * On abort it makes no more.
  */
 export async function chooseSources(
   components: MusicSourcesComponents,
   chosen: readonly string[],
   dataDir: string,
+  signal: AbortSignal,
 ): Promise<MusicSources> {
   if (chosen.length > 0) return { kind: 'chosen', directories: [...chosen] };
   const sticks = components.sticks().map((stick) => stick.path);
@@ -41,7 +43,8 @@ export async function chooseSources(
   const demo = join(dataDir, 'demo-music');
   components.log.info('no stick and no music folder: playing a few pieces made here', { folder: demo });
   // Without them it still plays what the flock plays.
-  await components.makeDemoLibrary(demo).catch((error) => {
+  await components.makeDemoLibrary(demo, signal).catch((error) => {
+    if (signal.aborted) return;
     components.log.warn('no pieces could be made here', { cause: (error as Error).message });
   });
   return { kind: 'demo', directories: [demo] };

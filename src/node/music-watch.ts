@@ -2,8 +2,8 @@ import type { MusicSources } from './music-sources.ts';
 import type { Logger } from './ports.ts';
 
 export interface MusicWatchComponents {
-  /** Looks what there is. May take long: a box without music makes some first. */
-  choose(): Promise<MusicSources>;
+  /** Looks what there is. May take long: a box without music makes some first. On abort nobody waits for it any more. */
+  choose(signal: AbortSignal): Promise<MusicSources>;
   /** Told to the library. */
   use(directories: string[]): Promise<void>;
   log: Logger;
@@ -11,7 +11,8 @@ export interface MusicWatchComponents {
 
 /**
  * Follows sticks as they come and go. One look at a time, and always one after the last change: else a slow look (music
- * is being made) would end after a quick one (a stick is back) and have the last word.
+ * is being made) would end after a quick one (a stick is back) and have the last word. A look that a change has overtaken
+ * is told to give up: the music that was put in comes first.
  */
 export class MusicWatch {
   readonly #components: MusicWatchComponents;
@@ -19,6 +20,8 @@ export class MusicWatch {
   #looking: Promise<void> | null = null;
   #again = false;
   #started = false;
+  /** Of the look that is under way. */
+  #overtaken = new AbortController();
   #stopped = false;
 
   constructor(components: MusicWatchComponents) {
@@ -32,8 +35,7 @@ export class MusicWatch {
   /** The first look, repeated when something changed meanwhile. The library is not told, it starts with this. */
   async start(): Promise<MusicSources> {
     do {
-      this.#again = false;
-      this.#sources = await this.#components.choose();
+      this.#sources = await this.#choose();
     } while (this.#again && !this.#stopped);
     this.#started = true;
     return this.#sources;
@@ -42,6 +44,7 @@ export class MusicWatch {
   /** Something changed. Resolves when the library knows. */
   changed(): Promise<void> {
     this.#again = true;
+    this.#overtaken.abort();
     if (!this.#started) return Promise.resolve();
     this.#looking ??= this.#look().finally(() => {
       this.#looking = null;
@@ -51,13 +54,19 @@ export class MusicWatch {
 
   stop(): void {
     this.#stopped = true;
+    this.#overtaken.abort();
+  }
+
+  #choose(): Promise<MusicSources> {
+    this.#again = false;
+    this.#overtaken = new AbortController();
+    return this.#components.choose(this.#overtaken.signal);
   }
 
   async #look(): Promise<void> {
     while (this.#again && !this.#stopped) {
-      this.#again = false;
       try {
-        const sources = await this.#components.choose();
+        const sources = await this.#choose();
         if (this.#again || this.#stopped) continue;
         this.#sources = sources;
         await this.#components.use(sources.directories);

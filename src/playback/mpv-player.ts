@@ -75,9 +75,9 @@ export class MpvPlayer implements Player {
         reject(missing ? new PlayerMissingError('mpv is not installed') : new PlayerProtocolError(error.message));
       });
     });
-    favour(child);
     this.#ipc = new MpvIpc(child.stdio[3] as Duplex, (event) => this.#hear(event));
     await this.#ipc.requestWithin(START_TIMEOUT_MS, 'request_log_messages', 'warn');
+    favour(child);
   }
 
   write(bytes: Uint8Array): void {
@@ -182,7 +182,8 @@ export class MpvPlayer implements Player {
 }
 
 /**
- * The player must not wait for whatever else the box does: real-time scheduling by util-linux' chrt, as a sound server has it.
+ * The player must not wait for whatever else the box does: real-time scheduling by util-linux' chrt, as a sound server has
+ * it. Once it has started: loading a hundred libraries first would keep the small board's rest, this process too, from running.
  * Needs CAP_SYS_NICE or LimitRTPRIO; where that is not granted the player runs as it is.
  */
 function favour(child: ChildProcess): void {

@@ -44,6 +44,25 @@ describe('MusicWatch', () => {
     expect(used).toEqual([]);
   });
 
+  it('tells a look that a change has overtaken to give up, and the one of a watch that stops', async () => {
+    const signals: AbortSignal[] = [];
+    const watch = new MusicWatch({
+      choose: async (signal) => {
+        signals.push(signal);
+        if (signals.length === 1) await new Promise((given) => signal.addEventListener('abort', given));
+        return found('/stick');
+      },
+      use: async () => {},
+      log: quiet,
+    });
+    const starting = watch.start();
+    await watch.changed();
+    await starting;
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true, false]);
+    watch.stop();
+    expect(signals[1]!.aborted).toBe(true);
+  });
+
   it('lives through a look that fails', async () => {
     let attempt = 0;
     const watch = new MusicWatch({
@@ -74,6 +93,7 @@ describe('chooseSources', () => {
       },
       [],
       '/data',
+      new AbortController().signal,
     );
     expect(sources).toEqual({ kind: 'demo', directories: ['/data/demo-music'] });
   });
