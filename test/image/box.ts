@@ -117,6 +117,17 @@ export class Box extends Machine {
     return [failed, journal].flatMap((text) => text.split('\n')).filter((line) => line.trim() !== '');
   }
 
+  /** Seconds of the box's own clock since its kernel started. */
+  async uptimeS(): Promise<number> {
+    return Number(await this.agent.must('cut -d" " -f1 /proc/uptime', 120_000));
+  }
+
+  /** @returns tells how many seconds of the box's own clock have passed since; not across a start */
+  async stopwatch(): Promise<() => Promise<number>> {
+    const startS = await this.uptimeS();
+    return async () => Math.round((await this.uptimeS()) - startS);
+  }
+
   /** Waits until systemd has nothing more to start. @returns what it says: "running" or "degraded" */
   async settled(withinMs = BOOT_MS): Promise<string> {
     const { output } = await this.agent.run('systemctl is-system-running --wait', withinMs);

@@ -14,6 +14,14 @@ import { Monitor } from './monitor.ts';
 export const QEMU = 'qemu-system-aarch64';
 /** U-Boot for the emulator, of Debian's package u-boot-qemu: the same program that the card has for the boards. */
 const U_BOOT = '/usr/lib/u-boot/qemu_arm64/u-boot.bin';
+/**
+ * How the box's time goes. By default it is counted in instructions, one a nanosecond: to the box the
+ * emulator is as quick as a board, however long the host takes, and what it has nothing to do in is skipped. So nothing
+ * is late because the host is slow, and sound has no gaps but the radio's own.
+ */
+export const COUNTED_TIME = ['-accel', 'tcg,thread=single', '-icount', 'shift=0,sleep=off'];
+/** Two boxes that are to agree on the time, or hands that press for so long, need the host's. */
+const HOST_TIME = ['-smp', '2', '-accel', 'tcg,thread=multi'];
 /** Of the smallest board that is supported, the Zero 2 W. */
 const MEMORY_MB = 512;
 const SOCKET_TIMEOUT_MS = 15_000;
@@ -35,6 +43,8 @@ export interface MachineInit {
   /** Port of the host that leads to the page; null: no network card that leads to the host. */
   httpPort: number | null;
   memoryMb?: number;
+  /** The box's clock goes with the host's, and the box is as slow as the emulator. */
+  hostTime?: boolean;
   /** A network card more, with a cable in it. */
   cable?: Cable;
   /** Hardware address of that card, its last byte. */
@@ -216,15 +226,16 @@ export class Machine {
   }
 
   #arguments(): string[] {
-    const { disk, direct, memoryMb = MEMORY_MB } = this.init;
+    const { disk, direct, memoryMb = MEMORY_MB, hostTime = false } = this.init;
     const loader =
       direct === undefined
         ? ['-bios', U_BOOT]
         : ['-kernel', direct.kernel, '-initrd', direct.initrd, '-append', direct.append];
     const server = 'server=on,wait=off';
     return [
-      ...['-M', 'virt,gic-version=3,acpi=off', '-cpu', 'cortex-a72', '-smp', '2', '-m', `${memoryMb}M`],
-      ...['-accel', 'tcg,thread=multi', '-display', 'none', '-nodefaults', ...loader],
+      ...['-M', 'virt,gic-version=3,acpi=off', '-cpu', 'cortex-a72', '-m', `${memoryMb}M`],
+      ...(hostTime ? HOST_TIME : [...COUNTED_TIME, '-smp', '1']),
+      ...['-display', 'none', '-nodefaults', ...loader],
       ...['-drive', `file=${disk},if=none,format=raw,id=card,cache=writeback`, '-device', 'virtio-blk-pci,drive=card'],
       ...this.#network(),
       ...['-device', 'virtio-rng-pci', '-device', 'qemu-xhci,id=xhci', '-device', 'i6300esb'],

@@ -39,7 +39,7 @@ export async function hotspot(lab: Lab): Promise<void> {
   if (!(await phoneIsLed(lab, air))) return;
   await joinsHome(lab, box, air);
   await restartKeepsHome(lab, box, air);
-  await lostLink(lab, air);
+  await lostLink(lab, box, air);
   await cable(lab, box, air);
   await report.check('nothing failed in all that', async () => {
     const complaints = await box.complaints();
@@ -98,36 +98,38 @@ async function phoneIsLed({ report }: Lab, air: Air): Promise<boolean> {
 
 async function joinsHome({ report }: Lab, box: Box, air: Air): Promise<void> {
   await report.check('a wrong password: the hotspot is back, with the reason', async () => {
-    const since = stopwatch();
+    const since = await box.stopwatch();
     await sendForm(air, WRONG);
     await air.until('not back', ATTEMPT_MS, ({ phase, hotspot: open }) => phase === 'failed' && open.on);
-    const back_s = since();
+    const back_s = await since();
     await joinHotspot(air);
     const { body } = await wifiPage(air);
     const told = /role="alert">(.*?)<\/p>/.exec(body)?.[1]?.replaceAll(/<[^>]*>/g, '') ?? '';
     if (told !== `${HOME.ssid} did not accept the password.`) throw new Error(`told: "${told}"`);
-    return { detail: told, figures: { back_s, page_s: since() } };
+    return { detail: told, figures: { back_s, page_s: await since() } };
   });
   await report.check('the right password: linked, and its page is found in the home', async () => {
-    const since = stopwatch();
+    const since = await box.stopwatch();
     await sendForm(air, HOME.password);
     const linked = await linkedHome(air);
-    const linked_s = since();
+    const linked_s = await since();
     await air.phoneLeaves();
     const country = await box.agent.must("iw reg get | grep -m 1 '^country'");
     if (!country.includes('DE')) throw new Error(country);
-    return { detail: `${await atHome(air, linked)}, ${country.split(':')[0]}`, figures: { linked_s, page_s: since() } };
+    return {
+      detail: `${await atHome(air, linked)}, ${country.split(':')[0]}`,
+      figures: { linked_s, page_s: await since() },
+    };
   });
 }
 
 async function restartKeepsHome({ report }: Lab, box: Box, air: Air): Promise<void> {
   await report.check('a restart of the machine: linked again, no hotspot', async () => {
     await box.reset();
-    const since = stopwatch();
     await box.agent.up(2, BOOT_MS);
     await air.isThere(BOOT_MS);
     const linked = await linkedHome(air);
-    const linked_s = since();
+    const linked_s = Math.round(await box.uptimeS());
     const state = await box.settled();
     const detail = await atHome(air, linked);
     const opened = await air.loggedAt('starling', 'The hotspot is open');
@@ -136,13 +138,13 @@ async function restartKeepsHome({ report }: Lab, box: Box, air: Air): Promise<vo
   });
 }
 
-async function lostLink({ report }: Lab, air: Air): Promise<void> {
+async function lostLink({ report }: Lab, box: Box, air: Air): Promise<void> {
   await report.check('the home goes: the hotspot is back after five minutes', async () => {
     await air.world('away nest');
     await air.until('still linked', SLOW_MS, ({ ssid }) => ssid === null);
-    const since = stopwatch();
+    const since = await box.stopwatch();
     await air.until('no hotspot', LINK_LOST_MS + SLOW_MS, (view) => view.hotspot.on);
-    const opened_s = since();
+    const opened_s = await since();
     if (opened_s * 1_000 < LINK_LOST_MS - 30_000) throw new Error(`after ${opened_s} s already`);
     return { detail: `${opened_s} s after the link`, figures: { opened_s } };
   });
@@ -173,9 +175,9 @@ async function cable({ report }: Lab, box: Box, air: Air): Promise<void> {
   });
   await report.check('the phone leaves: the hotspot closes, the page is on the cable', async () => {
     await air.phoneLeaves();
-    const since = stopwatch();
+    const since = await box.stopwatch();
     await air.until('still open', IDLE_MS + SLOW_MS, (view) => !view.hotspot.on && view.phase === 'idle');
-    const closed_s = since();
+    const closed_s = await since();
     const { node } = await box.page();
     return { detail: `${node.name} on the cable`, figures: { closed_s } };
   });
@@ -212,11 +214,6 @@ async function atHome(air: Air, address: string): Promise<string> {
   const { status, body } = await air.page('homes', { address, path: '/' });
   if (status !== 200 || !body.includes('Starling')) throw new Error(`http://${address}/ answers ${status}`);
   return `http://${address}/ answers ${status}`;
-}
-
-function stopwatch(): () => number {
-  const startMs = performance.now();
-  return () => Math.round((performance.now() - startMs) / 1_000);
 }
 
 function round(seconds: number): number {

@@ -16,10 +16,10 @@ import { updates } from './updates.ts';
 export const SCENARIOS: readonly Scenario[] = [
   { name: 'first-hour', short: true, run: firstHour },
   { name: 'boot-time', run: bootTime },
-  { name: 'buttons', run: buttons },
+  { name: 'buttons', hostTime: true, run: buttons },
   { name: 'sticks', run: sticks },
   { name: 'hotspot', run: hotspot },
-  { name: 'two-boxes', run: twoBoxes },
+  { name: 'two-boxes', hostTime: true, run: twoBoxes },
   { name: 'services', run: services },
   { name: 'updates', run: updates },
   { name: 'storage', run: storage },

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { QEMU } from '../machine.ts';
+import { COUNTED_TIME, QEMU } from '../machine.ts';
 import type { Lab } from './scenario.ts';
 
 /** QEMU takes SD cards of a power of two. */
@@ -25,7 +25,7 @@ export async function raspi({ report, image, work }: Lab): Promise<void> {
   execFileSync('truncate', ['-s', CARD_BYTES, card]);
   const serial = join(work, 'serial.log');
   const args = [
-    ...['-M', 'raspi3b', '-display', 'none', '-nodefaults', '-no-reboot'],
+    ...['-M', 'raspi3b', '-display', 'none', '-nodefaults', '-no-reboot', ...COUNTED_TIME],
     ...['-kernel', fromCard('u-boot.bin'), '-dtb', fromCard('bcm2837-rpi-3-b.dtb'), '-append', APPEND],
     ...['-drive', `file=${card},if=sd,format=raw`, '-serial', 'null', '-serial', `file:${serial}`],
   ];

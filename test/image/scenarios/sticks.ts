@@ -135,17 +135,16 @@ class Sticks {
 
   /** Plugs it in beside the first one, waits for its music, pulls it. @param type of the mounts; null: any */
   async plays(name: string, tracks: number, type: string | null, sources = tracks): Promise<Outcome> {
-    const startMs = performance.now();
-    const since = () => Math.round((performance.now() - startMs) / 1_000);
+    const since = await this.#box.stopwatch();
     await this.#box.plug(name, this.image(name));
     const found = await this.#box.until(
       'it is not found',
       MUSIC_MS,
       ({ library }) => library.sources.length === 1 + sources,
     );
-    const figures: Record<string, number> = { found_s: since() };
+    const figures: Record<string, number> = { found_s: await since() };
     await this.#box.until('its music is not ready', MUSIC_MS, hasSticks(1 + sources, 1 + tracks));
-    figures.ready_s = since();
+    figures.ready_s = await since();
     const detail = await mountedSafely(this.#box, found.library.sources, type);
     figures.gone_s = await this.pull(name);
     return { detail, figures };
@@ -168,12 +167,12 @@ class Sticks {
 
   /** Pulls it, and waits until nothing of it is left in the box. @returns seconds */
   async pull(name: string): Promise<number> {
-    const startMs = performance.now();
+    const since = await this.#box.stopwatch();
     await this.#box.unplug(name);
     await this.#box.until('it is still listed', GONE_MS, ({ library }) => library.sources.length === 1);
     const gone = `for i in $(seq 60); do [ "$(findmnt -rn -o TARGET | grep -c '^/media/')" = 1 ] && exit; sleep 1; done; findmnt -rn | grep /media/; exit 1`;
     await this.#box.agent.must(gone, GONE_MS);
-    return Math.round((performance.now() - startMs) / 1_000);
+    return await since();
   }
 }
 

@@ -232,9 +232,9 @@ async function restart(box: Box): Promise<void> {
 
 /** @throws when the page stays away or nothing is on meanwhile */
 async function playsFor(box: Box, ms: number): Promise<string> {
-  const endMs = performance.now() + ms;
+  const since = await box.stopwatch();
   const names = new Set<string>();
-  while (performance.now() < endMs) {
+  while ((await since()) * 1_000 < ms) {
     const status = await box.status();
     const name = status?.now?.track?.name;
     if (name === undefined) throw new Error(status === null ? 'the page does not answer' : 'nothing plays');
