@@ -6,7 +6,6 @@ import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, rmSync, statfsSync } from 'node:fs';
 import { homedir, hostname } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import { CID } from 'multiformats/cid';
 import { StationClock } from './clock/station-clock.ts';
 import {
@@ -86,9 +85,8 @@ const STOP_LIMIT_MS = 10_000;
 const REMAKABLE_FILES = ['library.db', 'network.db'];
 /** Stays free on the card for the system and the journal, whoever writes blocks. */
 const MIN_FREE_BYTES = 64 * 2 ** 20;
-/** Looking for sticks and folders takes milliseconds. */
-const FIRST_LOOK_MS = 1_000;
 /** The library that a box makes itself when there is no music; long enough for the default rules. */
+const DEMO_FOLDER = 'demo-music';
 const DEMO_LIBRARY = { seed: 0, count: 12, minSeconds: 24, maxSeconds: 40 };
 
 /** Local monotonic clock in fractional milliseconds: CLOCK_MONOTONIC, the same for every process of this machine. */
@@ -218,33 +216,23 @@ async function begin(settings: Settings, radio: Radio, log: LineLogger, closing:
   closing.add(() => mounts.stop());
   const wifi = await startWifi(house, closing);
   const updates = await startUpdates(house, mounts, closing);
-  const choose = (signal: AbortSignal) =>
-    chooseSources(
-      {
-        sticks: () => mounts.sticks(),
-        musicFolder: async () => await musicFolder(homedir(), process.env),
-        makeDemoLibrary: async (directory, overtaken) =>
-          void (await makeDemoLibrary(directory, { ...DEMO_LIBRARY, signal: overtaken })),
-        log,
-      },
-      settings.music,
-      settings.dataDir,
-      signal,
-    );
-  const music = new MusicWatch({ choose, use: (directories) => library.setSources(directories), log });
-  closing.add(mounts.onChanged(() => void music.changed()));
-  const looking = music.start();
-  closing.add(async () => {
-    music.stop();
-    await looking.catch(() => {});
+  const music = new MusicWatch({
+    choose: () =>
+      chooseSources(
+        { sticks: () => mounts.sticks(), musicFolder: async () => await musicFolder(homedir(), process.env) },
+        settings.music,
+      ),
+    makeDemo: (signal) => makeDemo(settings.dataDir, signal, log),
+    use: (directories) => library.setSources(directories),
+    log,
   });
-  // Music that is made first comes later: hotspot and page do not wait for it.
-  const first = await Promise.race([looking, pause(FIRST_LOOK_MS, null)]);
+  closing.add(mounts.onChanged(() => void music.changed()));
+  closing.add(() => music.stop());
+  const { directories } = await music.first();
   const library = createLibrary(
     { store: house.libraryStore, pinner: network.content, log },
-    { sources: first?.directories ?? [], dataDir: settings.dataDir },
+    { sources: directories, dataDir: settings.dataDir },
   );
-  if (first === null) void bringMusic(looking, library, log);
   const playback = composePlayback(house);
   const node = composeNode(house, network, library, playback);
   closing.add(() => node.stop());
@@ -261,6 +249,8 @@ async function begin(settings: Settings, radio: Radio, log: LineLogger, closing:
   // The page asks whether there is a button, so the pins come first.
   const web = await startWeb(house, shown, closing);
   await node.start();
+  // Sticks that came meanwhile, and pieces that are made where there are none: the page comes first.
+  void music.follow();
   watched = () => readingOf(node, playback);
   closing.add(() => {
     watched = null;
@@ -272,15 +262,16 @@ async function begin(settings: Settings, radio: Radio, log: LineLogger, closing:
   closing.add(() => lastTime.note(house.stationId, { ...clock.status(monoMs()), domain: clock.domain }));
 }
 
-async function bringMusic(
-  looking: Promise<MusicSources>,
-  library: ReturnType<typeof createLibrary>,
-  log: LineLogger,
-): Promise<void> {
+/** @returns the folder of the pieces; null: none could be made, and the box still plays what the flock plays */
+async function makeDemo(dataDir: string, signal: AbortSignal, log: LineLogger): Promise<string | null> {
+  const folder = join(dataDir, DEMO_FOLDER);
   try {
-    await library.setSources((await looking).directories);
+    if (!existsSync(folder)) log.info('no stick and no music folder: making a few pieces to play', { folder });
+    await makeDemoLibrary(folder, { ...DEMO_LIBRARY, signal });
+    return folder;
   } catch (error) {
-    log.error('own music cannot be brought', { cause: (error as Error).message });
+    if (!signal.aborted) log.warn('no pieces could be made here', { cause: (error as Error).message });
+    return null;
   }
 }
 

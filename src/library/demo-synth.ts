@@ -24,6 +24,8 @@ const PROGRESSIONS = [
   [0, 6, 3, 4],
 ] as const;
 const FADE_OUT_S = 2;
+/** Converted at a time. */
+const STEP_FRAMES = 32_768;
 
 /** Numbers from 0 to 1, the same for the same seed (mulberry32). */
 export function randomFrom(seed: number): () => number {
@@ -126,15 +128,23 @@ function addNote(
 
 function* toSamples(left: Float32Array, right: Float32Array): Generator<undefined, Buffer> {
   const samples = new Int16Array(left.length * 2);
+  for (let from = 0; from < left.length; from += STEP_FRAMES) {
+    convert(left, right, from, samples);
+    yield;
+  }
+  return Buffer.from(samples.buffer);
+}
+
+/** One step of frames from `from` on. A loop of its own: inside a generator it would run several times slower. */
+function convert(left: Float32Array, right: Float32Array, from: number, samples: Int16Array): void {
   const fadeFrom = left.length - FADE_OUT_S * DEMO_RATE_HZ;
-  for (let i = 0; i < left.length; i++) {
+  const end = Math.min(left.length, from + STEP_FRAMES);
+  for (let i = from; i < end; i++) {
     const fade = i < fadeFrom ? 1 : (left.length - i) / (left.length - fadeFrom);
     // tanh keeps the peaks inside without a hard edge
     samples[2 * i] = Math.round(Math.tanh(left[i]! * 1.6 * fade) * 32_000);
     samples[2 * i + 1] = Math.round(Math.tanh(right[i]! * 1.6 * fade) * 32_000);
-    if (i % DEMO_RATE_HZ === 0) yield;
   }
-  return Buffer.from(samples.buffer);
 }
 
 /** A picture of `edge` pixels square, as PNG: rings over a slope of two colours. */

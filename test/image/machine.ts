@@ -58,6 +58,8 @@ export interface MachineInit {
 export class Machine {
   readonly init: MachineInit;
   readonly serialLog: string;
+  /** The box's own journal, where somebody kept it. */
+  readonly journal: string;
   /** Sound of this start; a start anew of the emulator begins it anew. */
   readonly wav: string;
   #process: ChildProcess | null = null;
@@ -72,6 +74,7 @@ export class Machine {
     this.init = init;
     mkdirSync(init.directory, { recursive: true });
     this.serialLog = join(init.directory, 'serial.log');
+    this.journal = join(init.directory, 'journal.log');
     this.wav = join(init.directory, 'sound.wav');
   }
 

@@ -20,6 +20,9 @@ const KEPT = resolve(import.meta.dirname, '../../dist/image-test');
 /** Made for the occasion when no folder is named; long enough to be told apart, short enough to be cut soon. */
 const MUSIC = { seed: 7, count: 6, minSeconds: 30, maxSeconds: 45 };
 
+/** For a journal of a whole scenario, from a slow box. */
+const JOURNAL_MS = 120_000;
+
 const { values } = parseArgs({
   options: {
     long: { type: 'boolean', default: false },
@@ -83,18 +86,29 @@ async function play(scenario: Scenario, given: Pick<Lab, 'image' | 'music' | 're
       throw error;
     });
   }
+  const kept = report.failed > failedBefore || values.keep;
+  if (kept) for (const box of boxes) await keepJournal(box);
   for (const box of boxes) await box.quit();
-  if (report.failed > failedBefore || values.keep) keep(scenario.name, boxes);
+  if (kept) keep(scenario.name, boxes);
   rmSync(work, { recursive: true, force: true });
 }
 
+/** What the box itself noted, where it still answers. */
+async function keepJournal(box: Box): Promise<void> {
+  if (!box.running) return;
+  const asked = box.agent.run('journalctl -o short-monotonic --no-pager | tail -c 190000', JOURNAL_MS);
+  const { output } = await asked.catch((error: Error) => ({ output: error.message }));
+  writeFileSync(box.journal, output);
+}
+
 function keep(scenario: string, boxes: readonly Box[]): void {
-  for (const { init, serialLog, wav } of boxes) {
+  for (const { init, serialLog, journal, wav } of boxes) {
     const folder = join(KEPT, scenario, init.directory.split('/').at(-1) ?? 'box');
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
-    for (const file of [serialLog, wav]) if (existsSync(file)) cpSync(file, join(folder, file.split('/').at(-1)!));
-    console.log(`       serial log and sound: ${folder}`);
+    for (const file of [serialLog, journal, wav])
+      if (existsSync(file)) cpSync(file, join(folder, file.split('/').at(-1)!));
+    console.log(`       serial log, journal and sound: ${folder}`);
   }
 }
 

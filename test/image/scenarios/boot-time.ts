@@ -46,6 +46,7 @@ async function pageAnswers(box: Box): Promise<number> {
 
 async function plainStart(work: string): Promise<number> {
   const plain = new Box({
+    hostTime: true,
     disk: join(work, 'plain.img'),
     directory: join(work, 'plain'),
     httpPort: null,

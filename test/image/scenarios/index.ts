@@ -15,7 +15,7 @@ import { updates } from './updates.ts';
 /** In this order; the short ones first. */
 export const SCENARIOS: readonly Scenario[] = [
   { name: 'first-hour', short: true, run: firstHour },
-  { name: 'boot-time', run: bootTime },
+  { name: 'boot-time', hostTime: true, run: bootTime },
   { name: 'buttons', hostTime: true, run: buttons },
   { name: 'sticks', run: sticks },
   { name: 'hotspot', run: hotspot },

@@ -22,10 +22,13 @@ export async function powerCuts({ report, box: make, music, work }: Lab): Promis
   const stick = join(work, 'stick.img');
   makeStick(stick, music);
   const box = await make('box');
-  let before: Memory | null = null;
-  const first = await report.check('a box that plays, with a setting of its own', async () => {
+  const startWithStick = async () => {
     await box.start();
     await box.plug('stick', stick);
+  };
+  let before: Memory | null = null;
+  const first = await report.check('a box that plays, with a setting of its own', async () => {
+    await startWithStick();
     await box.until('no track is ready', BOOT_MS + MUSIC_MS, ({ library }) => library.ready > 0);
     before = await remember(box);
     return `${before.name}, slot ${before.slot}`;
@@ -35,18 +38,17 @@ export async function powerCuts({ report, box: make, music, work }: Lab): Promis
     const afterMs = Math.round(Math.random() * LATEST_CUT_MS);
     await report.check(`cut ${cut}: ${(afterMs / 1_000).toFixed(1)} s after power on`, async () => {
       await box.kill();
-      await box.start();
+      await startWithStick();
       await sleep(afterMs);
       await box.kill();
-      await box.start();
+      await startWithStick();
       const after = await checkAlive(box, before!);
       before = after;
       return `slot ${after.slot}, ${after.name}`;
     });
-    if (!box.running) await box.start();
+    if (!box.running) await startWithStick();
   }
   await report.check('the stick is read to its end after all that', async () => {
-    await box.plug('stick', stick);
     const { library } = await box.until('not all tracks are ready', MUSIC_MS, ({ library: now }) => {
       return now.sources.some((source) => source.startsWith('/media/')) && now.ready >= now.tracks && !now.scanning;
     });
