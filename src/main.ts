@@ -262,17 +262,17 @@ async function begin(settings: Settings, radio: Radio, log: LineLogger, closing:
   closing.add(() => lastTime.note(house.stationId, { ...clock.status(monoMs()), domain: clock.domain }));
 }
 
-/** @returns the folder of the pieces; null: none could be made, and the box still plays what the flock plays */
+/** @returns the folder of the pieces, with those that could be made; null: given up */
 async function makeDemo(dataDir: string, signal: AbortSignal, log: LineLogger): Promise<string | null> {
   const folder = join(dataDir, DEMO_FOLDER);
   try {
     if (!existsSync(folder)) log.info('no stick and no music folder: making a few pieces to play', { folder });
     await makeDemoLibrary(folder, { ...DEMO_LIBRARY, signal });
-    return folder;
   } catch (error) {
-    if (!signal.aborted) log.warn('no pieces could be made here', { cause: (error as Error).message });
-    return null;
+    if (signal.aborted) return null;
+    log.warn('not all pieces could be made here', { cause: (error as Error).message });
   }
+  return folder;
 }
 
 async function openHouse(settings: Settings, log: LineLogger, closing: Closing): Promise<House> {

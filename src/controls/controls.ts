@@ -17,6 +17,7 @@ import {
   REOPEN_FIRST_MS,
   REOPEN_LAST_MS,
   REPORT_LAG_MS,
+  UDEV_PATIENCE_MS,
 } from './limits.ts';
 import { resolveWiring } from './pins.ts';
 import type { ControlsLogger, Edge, GpioLines, GpioPort, Wiring } from './ports.ts';
@@ -89,6 +90,9 @@ class BoxControls implements Controls {
   #gestureTimer: NodeJS.Timeout | NodeJS.Immediate | null = null;
   #reopenTimer: NodeJS.Timeout | null = null;
   #reopenMs = REOPEN_FIRST_MS;
+  #startedMs = 0;
+  /** Why it failed last, so that each cause is told once. */
+  #toldFailure: string | null = null;
   #openedMs = 0;
   #lightTimer: NodeJS.Timeout | null = null;
   #lightDueMs = 0;
@@ -119,6 +123,8 @@ class BoxControls implements Controls {
     if (this.#running) return this.#changing;
     this.#running = true;
     this.#reopenMs = REOPEN_FIRST_MS;
+    this.#startedMs = this.#init.nowMs();
+    this.#toldFailure = null;
     try {
       this.#hardware = readHardwareFiles(this.#init.hardwareDir);
       this.#wiring = resolveWiring(this.#init.setting, this.#hardware.pins);
@@ -191,6 +197,7 @@ class BoxControls implements Controls {
       return;
     }
     this.#lines = lines;
+    this.#toldFailure = null;
     this.#openedMs = this.#init.nowMs();
     this.#gestures = initialGestures(lines.pressed, this.#init.nowMs());
     this.#shown = null;
@@ -200,16 +207,29 @@ class BoxControls implements Controls {
     this.#showLight();
   }
 
-  /** Wrong pins stay wrong, and a machine without pins grows none; lines that others hold may come free. */
+  /**
+   * Wrong pins stay wrong; lines that others hold may come free. A machine without pins grows none, and a user without
+   * rights gets none, once udev had its time.
+   */
   #openFailed(error: Error): void {
-    const isForGood = error instanceof GpioError && ['absent', 'tools', 'pins'].includes(error.reason);
+    const reason = error instanceof GpioError ? error.reason : 'lost';
+    this.#tellFailure(`No buttons and no light: ${error.message}`, reason);
+    if (reason === 'tools' || reason === 'pins') return;
+    if (reason !== 'absent' && reason !== 'denied') {
+      this.#planReopen();
+      return;
+    }
+    const leftMs = this.#startedMs + UDEV_PATIENCE_MS - this.#init.nowMs();
+    if (leftMs > 0) this.#planReopen(leftMs);
+  }
+
+  #tellFailure(line: string, reason: GpioError['reason']): void {
+    if (line === this.#toldFailure) return;
+    this.#toldFailure = line;
     // On a PC nobody asked for pins.
-    const isExpected =
-      this.#init.setting === 'auto' && error instanceof GpioError && ['absent', 'tools'].includes(error.reason);
-    const line = `No buttons and no light: ${error.message}`;
+    const isExpected = this.#init.setting === 'auto' && (reason === 'absent' || reason === 'tools');
     if (isExpected) this.#components.log.info(line);
     else this.#components.log.warn(line);
-    if (!isForGood) this.#planReopen();
   }
 
   /** Deaf and dumb at once, whenever the lines are really given back. */
@@ -241,12 +261,13 @@ class BoxControls implements Controls {
     this.#planReopen();
   }
 
-  #planReopen(): void {
+  #planReopen(withinMs = REOPEN_LAST_MS): void {
     if (!this.#running || this.#reopenTimer !== null) return;
+    const waitMs = Math.min(this.#reopenMs, Math.ceil(withinMs));
     this.#reopenTimer = setTimeout(() => {
       this.#reopenTimer = null;
       void this.#inTurn(() => this.#open());
-    }, this.#reopenMs);
+    }, waitMs);
     this.#reopenTimer.unref();
     this.#reopenMs = Math.min(this.#reopenMs * 4, REOPEN_LAST_MS);
   }

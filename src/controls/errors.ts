@@ -2,10 +2,10 @@
 export class GpioError extends Error {
   override readonly name = 'GpioError';
   /**
-   * absent: this machine has no such GPIO; tools: the programs are missing; pins: these lines cannot be had here;
-   * busy: somebody else holds them; lost: they were ours, and are not any more.
+   * absent: this machine has no such GPIO; denied: this user may not use it; tools: the programs are missing;
+   * pins: these lines cannot be had here; busy: somebody else holds them; lost: they were ours, and are not any more.
    */
-  readonly reason: 'absent' | 'tools' | 'pins' | 'busy' | 'lost';
+  readonly reason: 'absent' | 'denied' | 'tools' | 'pins' | 'busy' | 'lost';
   constructor(reason: GpioError['reason'], message: string) {
     super(message);
     this.reason = reason;

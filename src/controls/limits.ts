@@ -47,6 +47,11 @@ export const MAX_EDGES_PER_SECOND = 400;
 /** After lines were lost (a tool was killed, a flood of edges): tried again, at first soon, then seldom and for ever. */
 export const REOPEN_FIRST_MS = 1_000;
 export const REOPEN_LAST_MS = 300_000;
+/**
+ * A start does not wait for udev: for so long the chip may still be missing, or not yet belong to the group gpio. udev gets
+ * to it within seconds, on an emulated machine within a minute.
+ */
+export const UDEV_PATIENCE_MS = 120_000;
 
 /** gpiodetect, gpioget and the like answer in milliseconds; a busy Pi Zero may need seconds to start a program. */
 export const TOOL_TIMEOUT_MS = 10_000;

@@ -95,7 +95,7 @@ function toolError(name: string, stderr: string, error: Error): GpioError {
   if (code === 'ENOENT' || /failed to execute/i.test(complaint))
     return new GpioError('tools', `${name} is not there: install Debian's package gpiod.`);
   if (code === 'EACCES' || /permission denied|operation not permitted/i.test(complaint))
-    return new GpioError('pins', 'This user may not use the pins (/dev/gpiochip*): add it to the group gpio.');
+    return new GpioError('denied', 'This user may not use the pins (/dev/gpiochip*): add it to the group gpio.');
   if (/resource busy/i.test(complaint))
     return new GpioError('busy', 'The pins are taken by another program or by the kernel (see gpioinfo).');
   return new GpioError('lost', `${name} failed: ${complaint === '' ? error.message : complaint}`);

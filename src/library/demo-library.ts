@@ -110,7 +110,9 @@ export async function makeDemoLibrary(directory: string, options: DemoOptions = 
       await makePiece(ffmpeg, pieces[at]!, paths[at]!, signal);
     }
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  // One that fails does not leave the other at work with nobody waiting for it.
+  const ends = await Promise.allSettled(Array.from({ length: AT_ONCE }, worker));
+  for (const end of ends) if (end.status === 'rejected') throw end.reason;
   return paths;
 }
 

@@ -5,8 +5,8 @@ export interface MusicWatchComponents {
   /** Looks what there is. */
   choose(): Promise<MusicSources>;
   /**
-   * Makes the pieces that a box without music plays, and returns their folder; null: it could not. May take minutes on a
-   * small board. On abort it makes no more.
+   * Makes the pieces that a box without music plays, and returns their folder; null: it was given up. May take minutes on
+   * a small board. On abort it makes no more.
    */
   makeDemo(signal: AbortSignal): Promise<string | null>;
   /** Told to the library. */
@@ -75,19 +75,25 @@ export class MusicWatch {
   }
 
   async #lookWhileChanging(before: () => Promise<void>): Promise<void> {
-    await before();
+    await this.#survive(before);
     while (this.#again && !this.#stopped) {
       this.#again = false;
       this.#overtaken = new AbortController();
       const { signal } = this.#overtaken;
-      try {
+      await this.#survive(async () => {
         const sources = await this.#components.choose();
-        if (signal.aborted) continue;
+        if (signal.aborted) return;
         await this.#take(sources);
         await this.#fill(signal);
-      } catch (error) {
-        this.#components.log.error('the sources of music could not be changed', { cause: String(error) });
-      }
+      });
+    }
+  }
+
+  async #survive(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      this.#components.log.error('the sources of music could not be changed', { cause: String(error) });
     }
   }
 

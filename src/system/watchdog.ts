@@ -30,17 +30,22 @@ export interface WatchState {
 
 export interface Judgement {
   state: WatchState;
-  /** What stands still, in words; null: all is well. */
+  /** What stands still, or that nobody looked, in words; null: all is well. */
   cause: string | null;
 }
 
 /**
  * Whether the radio really advances, a pure function of one reading after the other: the player came further, and the
  * log has something for now. What stands still for good reasons has its own patience; a look that comes late (this
- * process was stopped, or starved) begins anew with all of them.
+ * process was stopped, or starved) begins anew with all of them, and is itself a cause: else a radio whose looks are
+ * always late would be well for ever.
  */
-export function judge(before: WatchState | null, { monoMs, radio }: Reading): Judgement {
-  const last = before === null || monoMs - before.monoMs > LATE_LOOKS * LOOK_MS ? fresh(monoMs) : before;
+export function judge(before: WatchState | null, reading: Reading): Judgement {
+  const { monoMs, radio } = reading;
+  const last = before ?? fresh(monoMs);
+  const pauseMs = monoMs - last.monoMs;
+  if (pauseMs > LATE_LOOKS * LOOK_MS)
+    return { ...judge(null, reading), cause: `nobody looked for ${Math.round(pauseMs / 1_000)} s` };
   if (radio === null) {
     const startingSinceMs = last.startingSinceMs ?? monoMs;
     const isLate = monoMs - startingSinceMs > START_PATIENCE_MS;
@@ -91,7 +96,7 @@ export interface WatchdogComponents {
 export interface Watchdog {
   start(): void;
   stop(): void;
-  /** What stands still since the last look, in words; null: nothing. */
+  /** What stood still at the last look, or that it came late, in words; null: nothing. */
   readonly cause: string | null;
 }
 

@@ -44,7 +44,7 @@ describe('the pins of this machine', () => {
   it('are refused with a clear line where there are none, and the controls start all the same', async () => {
     const chips = ['pinctrl-of-another-world'];
     const error = await refusal(createGpiod().open({ ...wiring, chips }, deaf));
-    expect(['absent', 'tools', 'pins']).toContain(error.reason);
+    expect(['absent', 'denied', 'tools']).toContain(error.reason);
     expect(error.message).toMatch(
       /^(This machine has no GPIO\.|No GPIO chip here|gpiodetect is not there|This user may)/,
     );
@@ -95,7 +95,7 @@ describe('tools that fail', () => {
 
   it.each([
     ['gpiodetect', 'echo "gpiodetect (libgpiod) v3.0"', 'tools', /1\.6 or 2 is needed/],
-    ['gpiodetect', 'echo "cannot open: Permission denied" >&2; exit 1', 'pins', /group gpio/],
+    ['gpiodetect', 'echo "cannot open: Permission denied" >&2; exit 1', 'denied', /group gpio/],
     ['gpioget', 'echo "unable to request lines: Device or resource busy" >&2; exit 1', 'busy', /taken by another/],
     ['gpioget', 'echo what', 'lost', /did not tell/],
     ['gpioget', 'head -c 1000000 /dev/zero', 'lost', /gpioget failed/],

@@ -1,11 +1,13 @@
 /** Asks the radio of this machine for its status, as any phone would. */
 import { get } from 'node:http';
-import { networkInterfaces } from 'node:os';
+import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os';
 import { readStatus, type Sample } from './health.ts';
 import { MAX_STATUS_BYTES } from './limits.ts';
 
 /** A radio that is busy starting answers within this. */
 const ANSWER_MS = 10_000;
+/** Of the box in its own hotspot, as wifi/wifi.ts has it: from there all of Wi-Fi would come into root's program. */
+const HOTSPOT_ADDRESS = '10.42.0.1';
 
 /** @returns null when it does not answer, or not with a status */
 export async function askRadio(url: string): Promise<Sample | null> {
@@ -36,9 +38,12 @@ function fetchJson(url: string): Promise<unknown> {
   });
 }
 
-/** An address that others can reach: not of this machine alone, and not of one cable without a network behind it. */
-function isLinked(): boolean {
-  return Object.values(networkInterfaces())
-    .flat()
-    .some((address) => address !== undefined && !address.internal && !/^(fe80:|169\.254\.)/.test(address.address));
+/**
+ * An address that others can reach: not of this machine alone, not of one cable without a network behind it, and not of the
+ * hotspot, which a box opens just when it finds no network.
+ */
+export function isLinked(interfaces: NodeJS.Dict<NetworkInterfaceInfo[]> = networkInterfaces()): boolean {
+  return Object.values(interfaces)
+    .flatMap((addresses) => addresses ?? [])
+    .some(({ internal, address }) => !internal && address !== HOTSPOT_ADDRESS && !/^(fe80:|169\.254\.)/.test(address));
 }

@@ -3,8 +3,8 @@
  * the format of U-Boot's environment: CRC-32 (4 bytes, little-endian) of the rest, then `key=value`, each ended by NUL, one
  * more NUL at the end. Pure.
  *
- * `image/boot` reads it: with `try` it takes `try` away, writes the sector, and starts that slot once
- * (`starling.trial=1`); otherwise it starts `slot`. A sector that is damaged means slot a.
+ * `image/u-boot/boot.cmd` reads it: with `try` it takes `try` away, writes the sector, and starts that slot once
+ * (`starling.trial=1`); otherwise it starts `slot`. A sector that is damaged gives way to its copy; both damaged mean slot a.
  */
 import { crc32 } from 'node:zlib';
 
@@ -18,8 +18,12 @@ export interface BootState {
 }
 
 export const BOOT_STATE_BYTES = 512;
-/** Sector 4096 of the card; the first partition begins at 8192. */
+/**
+ * Sectors 4096 and 6144 of the card; the first partition begins at 8192. The second is a copy, written first: a card that
+ * loses power may leave a sector half written, and slot a by guess could be one that never ran.
+ */
 export const BOOT_STATE_OFFSET = 4_096 * 512;
+export const BOOT_STATE_COPY_OFFSET = 6_144 * 512;
 const CRC_BYTES = 4;
 
 export function otherSlot(slot: Slot): Slot {

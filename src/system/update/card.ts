@@ -10,6 +10,7 @@ import * as fs from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import {
   BOOT_STATE_BYTES,
+  BOOT_STATE_COPY_OFFSET,
   BOOT_STATE_OFFSET,
   type BootState,
   decodeBootState,
@@ -70,24 +71,31 @@ export class Card {
     this.#io = io;
   }
 
-  /** @returns null for a sector that is damaged: the boot loader takes slot a then */
+  /** @returns null where sector and copy are damaged: the boot loader takes slot a then */
   readState(): BootState | null {
-    return this.#withFile(this.#places.disk, fs.constants.O_RDONLY, (file) => {
-      const sector = Buffer.alloc(BOOT_STATE_BYTES);
-      const count = this.#io.readSync(file, sector, 0, sector.length, BOOT_STATE_OFFSET);
-      return decodeBootState(sector.subarray(0, count));
-    });
+    return this.#readStateAt(BOOT_STATE_OFFSET) ?? this.#readStateAt(BOOT_STATE_COPY_OFFSET);
   }
 
-  /** One sector: cards write it whole or not at all. */
+  /** The copy first: whenever power goes, one of the two is whole, and the sector counts as long as it is. */
   writeState(state: BootState): void {
-    this.#withFile(this.#places.disk, fs.constants.O_RDWR, (file) => {
-      this.#writeAll(file, encodeBootState(state), BOOT_STATE_OFFSET);
-      this.#io.fsyncSync(file);
+    const sector = encodeBootState(state);
+    for (const offset of [BOOT_STATE_COPY_OFFSET, BOOT_STATE_OFFSET]) {
+      this.#withFile(this.#places.disk, fs.constants.O_RDWR, (file) => {
+        this.#writeAll(file, sector, offset);
+        this.#io.fsyncSync(file);
+      });
+      this.#dropCache(this.#places.disk);
+      const kept = this.#readStateAt(offset);
+      if (kept?.slot !== state.slot || kept.try !== state.try) throw new CardFailsError('the boot state was not kept');
+    }
+  }
+
+  #readStateAt(offset: number): BootState | null {
+    return this.#withFile(this.#places.disk, fs.constants.O_RDONLY, (file) => {
+      const sector = Buffer.alloc(BOOT_STATE_BYTES);
+      const count = this.#io.readSync(file, sector, 0, sector.length, offset);
+      return decodeBootState(sector.subarray(0, count));
     });
-    this.#dropCache(this.#places.disk);
-    const kept = this.readState();
-    if (kept?.slot !== state.slot || kept.try !== state.try) throw new CardFailsError('the boot state was not kept');
   }
 
   /**
@@ -232,23 +240,43 @@ function attempt<T>(work: () => T): T {
   }
 }
 
-/** Of every card that this project makes (image/assemble.sh): partition 1 boots, 2 and 3 are the slots. */
-const CARD_ID = '53544152';
+/** Numbers of the partitions of every card that this project makes (image/assemble.sh). */
+const BOOT_PARTITION = 1;
+const SLOT_PARTITIONS = { a: 2, b: 3 } as const;
 
 /**
- * Where the parts of the running card are.
- * @param root below which /dev and /sys are, for tests
+ * Where the parts of the running card are: on the disk that the root is on, by their numbers. Not by name: another card of
+ * this kind in a reader at USB has the same names, and would be written to.
+ * @param root below which /dev and /sys are, and `rootDevice` what the root is on; for tests
  * @throws {NoSlotsError}
  */
-export function findCard(bootFolder: string, root = ''): CardPlaces {
-  const partition = (number: number) => `${root}/dev/disk/by-partuuid/${CARD_ID}-0${number}`;
+export function findCard(bootFolder: string, root = '', rootDevice = fs.statSync('/').dev): CardPlaces {
   try {
-    const bootDevice = fs.realpathSync(partition(1));
     // The link first: `..` of the link itself would be the folder of all block devices.
-    const device = fs.realpathSync(`${root}/sys/class/block/${basename(bootDevice)}`);
-    const disk = `${root}/dev/${basename(dirname(device))}`;
-    return { disk, slots: { a: partition(2), b: partition(3) }, bootFolder, bootDevice };
+    const diskFolder = dirname(fs.realpathSync(`${root}/sys/dev/block/${deviceNumbers(rootDevice)}`));
+    const partition = (number: number) => `${root}/dev/${partitionName(diskFolder, number)}`;
+    return {
+      disk: `${root}/dev/${basename(diskFolder)}`,
+      slots: { a: partition(SLOT_PARTITIONS.a), b: partition(SLOT_PARTITIONS.b) },
+      bootFolder,
+      bootDevice: partition(BOOT_PARTITION),
+    };
   } catch (error) {
     throw new NoSlotsError(`its card is not found (${(error as Error).message})`);
   }
+}
+
+/** "major:minor", out of glibc's packing of both into one number (gnu_dev_major(3)); of the larger majors nothing is used. */
+function deviceNumbers(device: number): string {
+  return `${(device >>> 8) & 0xfff}:${(device & 0xff) | ((device >>> 12) & 0xfff00)}`;
+}
+
+function partitionName(diskFolder: string, number: number): string {
+  const isIt = (name: string) => {
+    const file = join(diskFolder, name, 'partition');
+    return fs.existsSync(file) && Number(fs.readFileSync(file, 'utf8')) === number;
+  };
+  const name = fs.readdirSync(diskFolder).find(isIt);
+  if (name === undefined) throw new Error(`${basename(diskFolder)} has no partition ${number}`);
+  return name;
 }

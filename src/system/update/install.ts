@@ -5,6 +5,8 @@
  * 2. the boot state names the running slot, and nothing else, before the other slot is touched;
  * 3. the other slot, then its kernel and initramfs, are written, flushed, read back from the card and hashed again;
  * 4. only then one sector tells the boot loader to try the other slot, once.
+ *
+ * From 2 to 4 the other slot is held open for this process alone: no second updater comes in between.
  */
 import { createHash } from 'node:crypto';
 import { type BootState, otherSlot, type Slot } from './boot-state.ts';
@@ -66,20 +68,24 @@ export function installUpdate(
     components.begun(manifest);
     const steps = new Steps(components.progress, file.bytes * 3);
     for (const name of UPDATE_FILES) hashPart(file, parts[name], (piece) => steps.did(piece.length));
-    makeSure(card, state, { slot: started.slot, try: null });
+    makeSure(card, { slot: started.slot, try: null });
     writeSlot(file, parts['slot.img'], device, steps);
+    writeBoot(file, update, card, slot);
+    components.ready(slot);
+    card.writeState({ slot: started.slot, try: slot });
   } finally {
     device.close();
   }
-  writeBoot(file, update, card, slot);
-  components.ready(slot);
-  card.writeState({ slot: started.slot, try: slot });
   components.progress(1);
   return { manifest, slot };
 }
 
-/** Nothing may lead to the other slot while it is half written: neither an earlier try nor a damaged sector. */
-function makeSure(card: InstallCard, state: BootState | null, wanted: BootState): void {
+/**
+ * Nothing may lead to the other slot while it is half written: neither an earlier try nor a damaged sector. Looked at while
+ * the slot is held: another updater may have ended just before.
+ */
+function makeSure(card: InstallCard, wanted: BootState): void {
+  const state = card.readState();
   if (state?.slot !== wanted.slot || state.try !== wanted.try) card.writeState(wanted);
 }
 

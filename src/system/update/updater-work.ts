@@ -69,15 +69,22 @@ function openPath(path: string): OpenFile {
 }
 
 /**
- * Carries out the radio's request. The request goes first, so that none is tried twice; an upload goes when it is of no
- * more use.
+ * Carries out the radio's request. The request goes before anything is done, so that none is tried twice, but not before
+ * the file is open: a radio that starts anew takes away an upload that no request asks for. An upload goes when it is of
+ * no more use.
  * @returns whether it is installed; whoever called restarts the machine then, and the page has heard of it
  */
 export async function installRequested(machine: Machine): Promise<boolean> {
   const folder = openFolder(machine.places.data, UPDATE_FOLDER);
   try {
-    const request = takeRequest(folder);
-    const open = () => openRequested(request, folder, machine);
+    const request = readRequest(folder);
+    const open = () => {
+      try {
+        return openRequested(request, folder, machine);
+      } finally {
+        folder.remove(REQUEST_FILE);
+      }
+    };
     const isInstalled = await install(open, request.anyVersion, machine, (error) => {
       const isWorthAnother = [NotNewerError, OnTrialError, BusyError].some((kind) => error instanceof kind);
       if (request.place.kind === 'upload' && !isWorthAnother) folder.remove(UPLOAD_FILE);
@@ -93,7 +100,8 @@ export async function installRequested(machine: Machine): Promise<boolean> {
   }
 }
 
-function takeRequest(folder: Folder): UpdateRequest {
+/** A request that is none goes at once. */
+function readRequest(folder: Folder): UpdateRequest {
   try {
     const file = folder.openFile(REQUEST_FILE);
     try {
@@ -102,10 +110,9 @@ function takeRequest(folder: Folder): UpdateRequest {
       file.close();
     }
   } catch (error) {
+    folder.remove(REQUEST_FILE);
     if (error instanceof UpdateError) throw error;
     throw new BadRequestError((error as Error).message);
-  } finally {
-    folder.remove(REQUEST_FILE);
   }
 }
 
@@ -127,7 +134,10 @@ function openRequested({ place }: UpdateRequest, folder: Folder, machine: Machin
   }
 }
 
-/** @param afterwards called when the file is not needed any more, with the cause when it was refused */
+/**
+ * @param open called before all else: until `begun` nothing tells the radio to keep its hands off the file
+ * @param afterwards called when the file is not needed any more, with the cause when it was refused
+ */
 async function install(
   open: () => OpenFile,
   anyVersion: boolean,
@@ -136,12 +146,12 @@ async function install(
 ): Promise<boolean> {
   const report = new Report(machine);
   try {
-    const started = startedFrom(machine);
-    report.before = beforeOf(await machine.askRadio());
-    const card = machine.openCard();
-    const keys = loadReleaseKeys(machine.places.keys);
     const file = readable(open);
     try {
+      const started = startedFrom(machine);
+      report.before = beforeOf(await machine.askRadio());
+      const card = machine.openCard();
+      const keys = loadReleaseKeys(machine.places.keys);
       const recipient = { arch: machine.arch, version: machine.version, anyVersion };
       const { manifest, slot } = readable(() =>
         installUpdate(file, { card, ...report.callbacks() }, { started, keys, recipient }),

@@ -1,5 +1,7 @@
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BOOT_MS, type Box, MUSIC_MS } from '../box.ts';
+import { makeStick } from '../stick.ts';
 import type { Lab } from './scenario.ts';
 
 /** systemd notices (WatchdogSec=120), ends it (TimeoutStopSec=20), waits (RestartSec=2). By the box's own clock. */
@@ -7,10 +9,11 @@ const NOTICED_S = 180;
 const STICK_FREE_MS = BOOT_MS + MUSIC_MS;
 
 /** A radio that ends, or hangs, is there again by itself. */
-export async function services({ report, box: make }: Lab): Promise<void> {
+export async function services({ report, box: make, music, work }: Lab): Promise<void> {
   const box = await make('box');
   const ready = await report.check('a box that plays', async () => {
     await box.start();
+    await box.plug('stick', makeStick(join(work, 'stick.img'), music));
     return await plays(box);
   });
   if (!ready) return;

@@ -6,7 +6,7 @@ import { type ControlsComponents, createControls, type Outcome } from '../../../
 import { GpioError } from '../../../src/controls/errors.ts';
 import { FakeGpio } from '../../../src/controls/fake-gpio.ts';
 import type { Doing } from '../../../src/controls/light.ts';
-import { DEBOUNCE_MS, REPORT_LAG_MS } from '../../../src/controls/limits.ts';
+import { DEBOUNCE_MS, REPORT_LAG_MS, UDEV_PATIENCE_MS } from '../../../src/controls/limits.ts';
 import type { PresencePort } from '../../../src/web/box.ts';
 import { ROOT } from '../house/files.ts';
 
@@ -254,6 +254,61 @@ describe('the controls without pins', () => {
     expect(controls.presence.hasButton).toBe(false);
     expect(controls.pattern()).toBe('in_the_flock');
     await controls.stop();
+  });
+
+  const ABSENT = new GpioError('absent', 'This machine has no GPIO.');
+  const DENIED = new GpioError('denied', 'This user may not use the pins.');
+  it.each([
+    ['a chip that comes', ABSENT, ['info No buttons']],
+    ['a chip that is handed over', DENIED, ['warn No buttons']],
+  ])('take %s later than the start, and tell each once', async (_, failure, lines) => {
+    const { controls, gpio, logged, tap, done } = box();
+    gpio.failure = failure;
+    await controls.start();
+    await vi.advanceTimersByTimeAsync(UDEV_PATIENCE_MS - 1_000);
+    expect(logged).toEqual(lines.map((line) => expect.stringContaining(line)));
+    gpio.failure = null;
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(logged.slice(1)).toEqual([expect.stringMatching(/^info Buttons and light are there/)]);
+    await tap('skip');
+    expect(done).toEqual(['skip']);
+    await controls.stop();
+  });
+
+  it('tell one cause after the other while the chip comes and is handed over', async () => {
+    const { controls, gpio, logged } = box();
+    gpio.failure = ABSENT;
+    await controls.start();
+    gpio.failure = DENIED;
+    await vi.advanceTimersByTimeAsync(1_000);
+    gpio.failure = null;
+    await vi.advanceTimersByTimeAsync(4_000);
+    expect(logged).toEqual([/no GPIO/, /may not use/, /are there/].map((line) => expect.stringMatching(line)));
+    await controls.stop();
+  });
+
+  it.each([
+    ['nobody hands over', DENIED, 1],
+    ['are not there', ABSENT, 1],
+    ['are wrong', new GpioError('pins', 'There is no line 77.'), 0],
+    ['have no tools', new GpioError('tools', 'gpiodetect is not there.'), 0],
+  ])('leave pins alone for good that %s', async (_, failure, timers) => {
+    const { controls, gpio, logged } = box();
+    gpio.failure = failure;
+    await controls.start();
+    expect(vi.getTimerCount()).toBe(timers);
+    await vi.advanceTimersByTimeAsync(UDEV_PATIENCE_MS);
+    expect(vi.getTimerCount()).toBe(0);
+    expect(logged).toHaveLength(1);
+    await controls.stop();
+  });
+
+  it('wait for no chip after they were stopped', async () => {
+    const { controls, gpio } = box();
+    gpio.failure = DENIED;
+    await controls.start();
+    await controls.stop();
+    expect(vi.getTimerCount()).toBe(0);
   });
 
   it('are quiet where they are not wanted', async () => {

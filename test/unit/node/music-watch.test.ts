@@ -97,6 +97,23 @@ describe('MusicWatch', () => {
     expect(used).toEqual([]);
   });
 
+  it('lives through a library that refuses, and takes the stick that came meanwhile', async () => {
+    const answers = [nothing, found('/stick')];
+    const used: string[][] = [];
+    const { watch } = watchOf({
+      choose: async () => answers.shift()!,
+      use: async (directories) => {
+        used.push(directories);
+        if (directories[0] !== '/demo') return;
+        void watch.changed();
+        throw new Error('no such folder');
+      },
+    });
+    await watch.first();
+    await watch.follow();
+    expect(used).toEqual([['/demo'], ['/stick']]);
+  });
+
   it('lives through a look that fails', async () => {
     let attempt = 0;
     const { watch } = watchOf({

@@ -1,4 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import {
   chmodSync,
   existsSync,
@@ -7,12 +8,14 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { recordOf, recordText } from '../../../src/system/card/keeper.ts';
 import { MAX_STICKS } from '../../../src/system/limits.ts';
 
 /** The SD card's own scripts, run with programs that only write down what they are told. */
@@ -39,7 +42,7 @@ function file(path: string, text = 'x'): string {
 function run(script: string, ...words: string[]) {
   const { status, stderr } = spawnSync(join(SCRIPTS, script), words, {
     encoding: 'utf8',
-    env: { PATH: `${join(dir, 'bin')}:/usr/sbin:/usr/bin:/sbin:/bin`, ROOT: root },
+    env: { PATH: `${join(dir, 'bin')}:/usr/sbin:/usr/bin:/sbin:/bin`, ROOT: root, NODE: join(dir, 'bin/node') },
   });
   return { status, stderr, said: existsSync(told) ? readFileSync(told, 'utf8').trim().split('\n') : [] };
 }
@@ -122,6 +125,19 @@ describe('a stick', () => {
 describe('a reset of everything', () => {
   const order = 'var/lib/starling/forget-system';
   const system = (path: string) => file(`data/system/${path}`);
+  const CARD = 'boot/firmware/starling.txt';
+  const RECORD = 'data/card-settings.json';
+  const hashOf = (text: string) => createHash('sha256').update(text).digest('hex');
+  const record = () => recordOf(readFileSync(join(root, RECORD), 'utf8'));
+  /** Whether the next start would apply starling.txt, by a stand-in for Node. */
+  const isApplied = () => {
+    program('node', `echo node >>'${told}'`);
+    program('grep', 'exec /bin/grep "$@"');
+    rmSync(told, { force: true });
+    const { status, said } = run('card-settings');
+    expect(status).toBe(0);
+    return said.includes('node');
+  };
 
   it('that nobody ordered does nothing', () => {
     const kept = system('etc/starling/authorized_keys');
@@ -129,7 +145,7 @@ describe('a reset of everything', () => {
     expect(existsSync(kept)).toBe(true);
   });
 
-  it('forgets networks, keys, journal and the mark of starling.txt, keeps music and name, and starts anew', () => {
+  it('forgets networks, keys and journal, keeps music and name, and starts anew', () => {
     const gone = [
       system('etc/NetworkManager/system-connections/Home.nmconnection'),
       system('etc/starling/authorized_keys'),
@@ -137,7 +153,7 @@ describe('a reset of everything', () => {
       system('var/lib/NetworkManager/internal-leases/a.lease'),
       system('var/log/journal/0123/system.journal'),
       system('machine-id'),
-      file('data/card-settings.json'),
+      file('data/card-settings.json.77.tmp'),
       file(order),
     ];
     const kept = [system('hostname'), system('var/lib/systemd/random-seed'), file('data/starling/demo-music/a.mp3')];
@@ -149,6 +165,54 @@ describe('a reset of everything', () => {
     expect(kept.filter((path) => !existsSync(path))).toEqual([]);
     // The places themselves are mounted over.
     expect(readdirSync(join(root, 'data/system/etc'))).toEqual(['NetworkManager', 'starling']);
+  });
+
+  it('does not let the owner from before in again by starling.txt, until that is changed', () => {
+    const text = 'ssh_key = ssh-ed25519 AAAA\n';
+    file(CARD, text);
+    expect(isApplied()).toBe(true);
+    file(RECORD, recordText({ applied: [hashOf(text)], left: ['ssh'], done: null }));
+    file(order);
+    expect(run('forget-system').status).toBe(0);
+    expect(record()).toEqual({ applied: [], left: [], done: hashOf(text) });
+    expect(statSync(join(root, RECORD)).mode & 0o777).toBe(0o600);
+    expect(readdirSync(join(root, 'data'))).toEqual(['card-settings.json']);
+    expect(isApplied()).toBe(false);
+    file(CARD, `${text}\n`);
+    expect(isApplied()).toBe(true);
+  });
+
+  it('knows starling.txt also after a cut at any step, and applies nothing before its end', () => {
+    const text = 'ssh_key = ssh-ed25519 AAAA\n';
+    for (const [cut, body] of [
+      ['find', 'exit 1'],
+      ['sha256sum', 'kill -9 $PPID'],
+      ['mv', 'exit 1'],
+      ['sync', 'kill -9 $PPID'],
+    ] as const) {
+      file(CARD, text);
+      file(RECORD, recordText({ applied: [hashOf(text)], left: [], done: hashOf(text) }));
+      file(order);
+      system('etc/starling/authorized_keys');
+      program(cut, body);
+      expect(run('forget-system').status, cut).not.toBe(0);
+      rmSync(join(dir, 'bin', cut));
+      // Whatever the card says by now: the reset comes first.
+      file(CARD, `${text}# changed\n`);
+      expect(isApplied(), cut).toBe(false);
+      file(CARD, text);
+      expect(run('forget-system').status, cut).toBe(0);
+      expect(record().done, cut).toBe(hashOf(text));
+      expect(existsSync(join(root, order)), cut).toBe(false);
+    }
+  });
+
+  it('keeps what is known of starling.txt when the boot partition is not there', () => {
+    const known = recordText({ applied: ['a'], left: [], done: 'a' });
+    file(RECORD, known);
+    file(order);
+    expect(run('forget-system').status).toBe(0);
+    expect(readFileSync(join(root, RECORD), 'utf8')).toBe(known);
   });
 
   it('does not follow a link in place of its order', () => {
@@ -197,7 +261,7 @@ echo "good $$" >"$file"; echo public >"$file.pub"`,
 
 describe('the scripts', () => {
   it('are programs, and the shell understands them', () => {
-    for (const name of ['mount-stick', 'forget-system', 'ssh-host-key']) {
+    for (const name of ['mount-stick', 'forget-system', 'card-settings', 'ssh-host-key']) {
       execFileSync('test', ['-x', join(SCRIPTS, name)]);
       execFileSync('sh', ['-n', join(SCRIPTS, name)]);
     }

@@ -1,5 +1,16 @@
-import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -76,5 +87,72 @@ describe('the units', () => {
     const { status, stdout } = analyze('security', '--offline=true', `--threshold=${MOST_EXPOSED}`, 'starling.service');
     expect(stdout).toContain('Overall exposure level for starling.service');
     expect(status, stdout).toBe(0);
+  });
+});
+
+describe("the country's unit", () => {
+  const unit = readFileSync(join(ROOT, 'systemd/starling-country.service'), 'utf8');
+  const dir = mkdtempSync(join(tmpdir(), 'starling-country-'));
+  const country = join(dir, 'country');
+  const told = join(dir, 'told');
+  afterAll(() => rmSync(dir, { recursive: true }));
+
+  /** Runs its command on another file. @returns what iw was told */
+  const run = () => {
+    const [, command = ''] = /^ExecStart=\/bin\/sh -c '(.*)'$/m.exec(unit) ?? [];
+    writeFileSync(join(dir, 'iw'), `#!/bin/sh\necho "$*" >>'${told}'\n`);
+    chmodSync(join(dir, 'iw'), 0o755);
+    rmSync(told, { force: true });
+    const { error } = spawnSync('/bin/sh', ['-c', command.replaceAll('/var/lib/starling', dir)], {
+      env: { PATH: `${dir}:/usr/bin:/bin` },
+      timeout: 5_000,
+    });
+    if (error !== undefined) throw error;
+    return existsSync(told) ? readFileSync(told, 'utf8') : null;
+  };
+
+  it.each([
+    ['DE\n', 'reg set DE\n'],
+    ['DE', 'reg set DE\n'],
+    ['DEU\n', null],
+    ['de\n', null],
+    ['-h\n', null],
+    ['', null],
+  ])('takes two capital letters and nothing else: %j', (text, said) => {
+    writeFileSync(country, text);
+    expect(run()).toBe(said);
+  });
+
+  it('waits for nothing that is no file, and follows no link', () => {
+    const others: [string, () => void][] = [
+      ['nothing', () => {}],
+      ['a pipe', () => void execFileSync('mkfifo', [country])],
+      ['a link without an end', () => symlinkSync('/dev/zero', country)],
+      ['a folder', () => mkdirSync(country)],
+      [
+        'a link',
+        () => {
+          writeFileSync(join(dir, 'secret'), 'DE\n');
+          symlinkSync('secret', country);
+        },
+      ],
+    ];
+    for (const [name, make] of others) {
+      rmSync(country, { recursive: true, force: true });
+      make();
+      expect(run(), name).toBeNull();
+    }
+  });
+
+  it('has the rights of the radio, but for this one, and an end', () => {
+    const lines = unit.split('\n');
+    for (const line of [
+      'User=starling',
+      'CapabilityBoundingSet=CAP_NET_ADMIN',
+      'AmbientCapabilities=CAP_NET_ADMIN',
+      'TimeoutStartSec=10',
+      'MemoryMax=32M',
+    ])
+      expect(lines).toContain(line);
   });
 });

@@ -63,9 +63,11 @@ describe('the watchdog is fed while', () => {
     expect(firstTrouble(story, 3_600_000)).toBeNull();
   });
 
-  it('this process was stopped, or starved, and nothing moved meanwhile', () => {
-    // Looks that come every 40 s instead of 10: each finds the player where it was.
-    expect(firstTrouble(() => playing(0), 3_600_000, 4 * LOOK_MS)).toBeNull();
+  it('this process was stopped, or starved, and nothing moved meanwhile: from the second look on', () => {
+    const { state } = judge(null, { monoMs: 0, radio: playing(0) });
+    const late = judge(state, { monoMs: 100_000, radio: playing(0) });
+    expect(late.cause).toBe('nobody looked for 100 s');
+    expect(judge(late.state, { monoMs: 100_000 + LOOK_MS, radio: playing(0) }).cause).toBeNull();
   });
 });
 
@@ -95,6 +97,13 @@ describe('the watchdog is fed no more when', () => {
 
   it('a start does not end', () => {
     expect(firstTrouble(() => null, 3_600_000)?.atMs).toBe(START_PATIENCE_MS + LOOK_MS);
+  });
+
+  it('looks are always late, every 40 s instead of 10, whether the radio advances or not', () => {
+    for (const story of [playing, () => playing(0), () => null]) {
+      const told = watch(story, 3_600_000, 4 * LOOK_MS).slice(1);
+      expect(new Set(told.map(({ cause }) => cause))).toEqual(new Set(['nobody looked for 40 s']));
+    }
   });
 
   it('and is again once all advances', () => {
@@ -167,6 +176,30 @@ describe('the feeder', () => {
     vi.advanceTimersByTime(60_000);
     made.watchdog.stop();
     expect(made.fedAtMs).toEqual([310_000, 340_000, 370_000]);
+  });
+
+  it('does not feed while its looks come late', () => {
+    let blockedMs = 0;
+    const made = feeder(() => {
+      vi.setSystemTime(Date.now() + blockedMs);
+      return playing(made.monoMs());
+    });
+    made.watchdog.start();
+    vi.advanceTimersByTime(LOOK_MS);
+    expect(made.fedAtMs).toEqual([LOOK_MS]);
+    blockedMs = 40_000;
+    vi.advanceTimersByTime(2 * LOOK_MS);
+    const before = made.fedAtMs.length;
+    vi.advanceTimersByTime(60 * LOOK_MS);
+    expect([made.fedAtMs.length, made.watchdog.cause, made.errors.length]).toEqual([
+      before,
+      'nobody looked for 50 s',
+      1,
+    ]);
+    blockedMs = 0;
+    vi.advanceTimersByTime(2 * LOOK_MS);
+    made.watchdog.stop();
+    expect([made.fedAtMs.length, made.watchdog.cause]).toEqual([before + 1, null]);
   });
 
   it('does not feed for a radio that cannot be asked', () => {

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import {
   BOOT_STATE_BYTES,
+  BOOT_STATE_COPY_OFFSET,
   BOOT_STATE_OFFSET,
   type BootState,
   decodeBootState,
@@ -86,7 +87,7 @@ export class FileCard {
       bootDevice: join(dir, 'boot-device'),
     };
     mkdirSync(dir, { recursive: true });
-    writeFileSync(this.places.disk, Buffer.alloc(BOOT_STATE_OFFSET + BOOT_STATE_BYTES));
+    writeFileSync(this.places.disk, Buffer.alloc(BOOT_STATE_COPY_OFFSET + BOOT_STATE_BYTES));
     for (const slot of ['a', 'b'] as const) {
       const content = slot === running ? old : someContent(50_000);
       writeFileSync(
@@ -106,12 +107,14 @@ export class FileCard {
 
   setState(state: BootState): void {
     const disk = readFileSync(this.places.disk);
-    encodeBootState(state).copy(disk, BOOT_STATE_OFFSET);
+    for (const offset of [BOOT_STATE_OFFSET, BOOT_STATE_COPY_OFFSET]) encodeBootState(state).copy(disk, offset);
     writeFileSync(this.places.disk, disk);
   }
 
   state(): BootState | null {
-    return decodeBootState(readFileSync(this.places.disk).subarray(BOOT_STATE_OFFSET));
+    const disk = readFileSync(this.places.disk);
+    const at = (offset: number) => decodeBootState(disk.subarray(offset, offset + BOOT_STATE_BYTES));
+    return at(BOOT_STATE_OFFSET) ?? at(BOOT_STATE_COPY_OFFSET);
   }
 
   /** As image/u-boot does it: which slot is started, and how. Takes a try away. */

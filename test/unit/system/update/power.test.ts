@@ -171,8 +171,8 @@ describe.each(['a', 'b'] as const)('power that goes while slot %s runs', (runnin
       };
       const whole = new CuttingIo(Number.POSITIVE_INFINITY);
       install(prepare(), whole.io, running);
-      // From the first touch of the other slot on; before, the update from before is whole.
-      for (let cutAfter = 2; cutAfter < whole.steps; cutAfter++) {
+      // From the first touch of the other slot on; before (boot state and copy, written and flushed), the update from before is whole.
+      for (let cutAfter = 4; cutAfter < whole.steps; cutAfter++) {
         for (const survival of SURVIVALS) {
           const card = prepare();
           const disk = new CuttingIo(cutAfter);
@@ -239,6 +239,58 @@ describe('a card that fails', () => {
     });
     expect(() => install(card, io, 'a')).toThrow(expect.objectContaining({ code: 'busy' }));
     expect(card.content('b', 1_000)).toEqual(before);
+  });
+
+  it.each<[string, Partial<CardIo>, string | null]>([
+    ['until the boot loader was told', {}, null],
+    ['and let go when it cannot be finished', { renameSync: full }, 'boot_full'],
+  ])('is held %s', (_, part, code) => {
+    const card = newCard('a');
+    const { disk, slots } = card.places;
+    const paths = new Map<number, string>();
+    const did: string[] = [];
+    const io = failing({
+      openSync: (path, flags, mode) => {
+        const file = fs.openSync(path, flags, mode);
+        paths.set(file, path);
+        return file;
+      },
+      closeSync: (file) => {
+        if (paths.get(file) === slots.b) did.push('let go');
+        fs.closeSync(file);
+      },
+      writeSync: (file, buffer, offset, length, position) => {
+        if (paths.get(file) === disk) did.push('told');
+        return fs.writeSync(file, buffer, offset, length, position);
+      },
+      ...part,
+    });
+    card.setState({ slot: 'a', try: null });
+    if (code === null) install(card, io, 'a');
+    else expect(() => install(card, io, 'a')).toThrow(expect.objectContaining({ code }));
+    expect(did).toEqual(code === null ? ['told', 'told', 'let go'] : ['let go']);
+  });
+
+  it('was just updated by another updater, which is not tried any more once its slot is written anew', () => {
+    const card = newCard('a');
+    card.setState({ slot: 'a', try: null });
+    const states: unknown[] = [];
+    let slot = -1;
+    const io = failing({
+      openSync: (path, flags, mode) => {
+        const file = fs.openSync(path, flags, mode);
+        if (path !== card.places.slots.b) return file;
+        card.setState({ slot: 'a', try: 'b' });
+        slot = file;
+        return file;
+      },
+      writeSync: (file, buffer, offset, length, position) => {
+        if (file === slot && states.length === 0) states.push(card.state());
+        return fs.writeSync(file, buffer, offset, length, position);
+      },
+    });
+    install(card, io, 'a');
+    expect(states).toEqual([{ slot: 'a', try: null }]);
   });
 
   it('checks the boot partition before it is made writable, and makes it read-only again in any case', () => {

@@ -146,6 +146,18 @@ describe('an update from a stick', () => {
     expect(box.card.content('b', fresh.slot.length)).toEqual(fresh);
   });
 
+  it('is open before the request goes, and the request goes before anything is done', async () => {
+    const seen: boolean[] = [];
+    const isAsked = () => seen.push(existsSync(box.path('data/update/request.json')));
+    box.ask(STICK);
+    const machine = box.machine();
+    const { sticks } = machine.places;
+    Object.defineProperty(machine.places, 'sticks', { get: () => isAsked() && sticks });
+    const openCard = () => (isAsked(), box.card.open());
+    expect(await updater(['request'], { ...machine, openCard })).toBe(0);
+    expect(seen).toEqual([true, false]);
+  });
+
   it('that does not play is given up in time, and the old version comes back and knows why', async () => {
     box.ask(STICK);
     await box.run('request');
@@ -192,6 +204,17 @@ describe('an upload', () => {
     upload();
     box.ask(UPLOAD);
     expect([await box.run('request'), isThere()]).toEqual([0, false]);
+  });
+
+  it('that a radio which starts anew takes away meanwhile is installed all the same', async () => {
+    upload();
+    box.ask(UPLOAD);
+    box.radio = () => {
+      if (!existsSync(box.path('data/update/request.json'))) rmSync(box.path('data/update/upload.update'));
+      return null;
+    };
+    expect([await box.run('request'), isThere()]).toEqual([0, false]);
+    expect(box.card.content('b', fresh.slot.length)).toEqual(fresh);
   });
 
   it('goes when it can never be installed, and stays when it may be asked for otherwise', async () => {
