@@ -89,7 +89,7 @@ async function play(scenario: Scenario, given: Pick<Lab, 'image' | 'music' | 're
   const kept = report.failed > failedBefore || values.keep;
   if (kept) for (const box of boxes) await keepJournal(box);
   for (const box of boxes) await box.quit();
-  if (kept) keep(scenario.name, boxes);
+  if (kept) keep(scenario.name, boxes, work);
   rmSync(work, { recursive: true, force: true });
 }
 
@@ -101,7 +101,14 @@ async function keepJournal(box: Box): Promise<void> {
   writeFileSync(box.journal, output);
 }
 
-function keep(scenario: string, boxes: readonly Box[]): void {
+function keep(scenario: string, boxes: readonly Box[], work: string): void {
+  // Of a board that is no `Box`.
+  const ownLog = join(work, 'serial.log');
+  if (existsSync(ownLog)) {
+    mkdirSync(join(KEPT, scenario), { recursive: true });
+    cpSync(ownLog, join(KEPT, scenario, 'serial.log'));
+    console.log(`       serial log: ${join(KEPT, scenario)}`);
+  }
   for (const { init, serialLog, journal, wav } of boxes) {
     const folder = join(KEPT, scenario, init.directory.split('/').at(-1) ?? 'box');
     rmSync(folder, { recursive: true, force: true });
