@@ -46,16 +46,19 @@ ln -s /run/NetworkManager/resolv.conf "$root/etc/resolv.conf"
 passwd --root "$root" --lock root >/dev/null
 chroot "$root" systemctl --quiet preset-all
 chroot "$root" systemctl --quiet set-default multi-user.target
-# Consoles: nobody has a password. Rebuilding caches on a volatile /etc would come with every start. The generator would
-# open SSH to a hypervisor.
+# Consoles: nobody has a password. Rebuilding caches on a volatile /etc would come with every start.
 chroot "$root" systemctl --quiet mask getty.target getty@tty1.service serial-getty@.service console-getty.service \
   systemd-firstboot.service ldconfig.service systemd-journal-catalog-update.service systemd-hwdb-update.service
-# What no radio uses, and every start would wait for.
+# What no radio uses, and every start would wait for; the ssh generator would open SSH to a hypervisor. Nothing is
+# remounted: the root stays as it is. /run/lock is a folder of /run.
 chroot "$root" systemctl --quiet mask systemd-logind.service systemd-binfmt.service proc-sys-fs-binfmt_misc.automount \
   systemd-sysext.socket systemd-hostnamed.socket systemd-creds.socket systemd-initctl.socket systemd-pcrextend.socket \
   systemd-pcrlock.socket dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount sys-kernel-tracing.mount \
-  sys-fs-fuse-connections.mount modprobe@configfs.service modprobe@drm.service modprobe@fuse.service
+  sys-fs-fuse-connections.mount sys-kernel-config.mount modprobe@configfs.service modprobe@drm.service \
+  modprobe@fuse.service run-lock.mount systemd-remount-fs.service kmod-static-nodes.service
 install -d "$root/etc/systemd/system-generators"
-ln -s /dev/null "$root/etc/systemd/system-generators/systemd-ssh-generator"
+for generator in ssh getty gpt-auto hibernate-resume rc-local run system-update sysv tpm2; do
+  ln -s /dev/null "$root/etc/systemd/system-generators/systemd-$generator-generator"
+done
 # The volatile /etc and /var are as new as the /usr that they came with.
 touch "$root/etc/.updated" "$root/var/.updated"
