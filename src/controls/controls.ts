@@ -18,6 +18,7 @@ import {
   REOPEN_LAST_MS,
   REPORT_LAG_MS,
   UDEV_PATIENCE_MS,
+  UDEV_RETRY_MS,
 } from './limits.ts';
 import { resolveWiring } from './pins.ts';
 import type { ControlsLogger, Edge, GpioLines, GpioPort, Wiring } from './ports.ts';
@@ -220,7 +221,7 @@ class BoxControls implements Controls {
       return;
     }
     const leftMs = this.#startedMs + UDEV_PATIENCE_MS - this.#init.nowMs();
-    if (leftMs > 0) this.#planReopen(leftMs);
+    if (leftMs > 0) this.#reopenIn(Math.min(UDEV_RETRY_MS, Math.ceil(leftMs)));
   }
 
   #tellFailure(line: string, reason: GpioError['reason']): void {
@@ -261,15 +262,21 @@ class BoxControls implements Controls {
     this.#planReopen();
   }
 
-  #planReopen(withinMs = REOPEN_LAST_MS): void {
-    if (!this.#running || this.#reopenTimer !== null) return;
-    const waitMs = Math.min(this.#reopenMs, Math.ceil(withinMs));
+  /** Later each time: what keeps failing must not cost much. */
+  #planReopen(): void {
+    if (!this.#reopenIn(this.#reopenMs)) return;
+    this.#reopenMs = Math.min(this.#reopenMs * 4, REOPEN_LAST_MS);
+  }
+
+  /** @returns whether it will: false when it is planned already, or nobody wants it any more */
+  #reopenIn(waitMs: number): boolean {
+    if (!this.#running || this.#reopenTimer !== null) return false;
     this.#reopenTimer = setTimeout(() => {
       this.#reopenTimer = null;
       void this.#inTurn(() => this.#open());
     }, waitMs);
     this.#reopenTimer.unref();
-    this.#reopenMs = Math.min(this.#reopenMs * 4, REOPEN_LAST_MS);
+    return true;
   }
 
   #onEdge(edge: Edge): void {

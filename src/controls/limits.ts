@@ -52,6 +52,7 @@ export const REOPEN_LAST_MS = 300_000;
  * to it within seconds, on an emulated machine within a minute.
  */
 export const UDEV_PATIENCE_MS = 120_000;
+export const UDEV_RETRY_MS = 3_000;
 
 /** gpiodetect, gpioget and the like answer in milliseconds; a busy Pi Zero may need seconds to start a program. */
 export const TOOL_TIMEOUT_MS = 10_000;

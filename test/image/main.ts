@@ -96,9 +96,12 @@ async function play(scenario: Scenario, given: Pick<Lab, 'image' | 'music' | 're
 /** What the box itself noted, where it still answers. */
 async function keepJournal(box: Box): Promise<void> {
   if (!box.running) return;
-  const asked = box.agent.run('journalctl -o short-monotonic --no-pager | tail -c 190000', JOURNAL_MS);
-  const { output } = await asked.catch((error: Error) => ({ output: error.message }));
-  writeFileSync(box.journal, output);
+  try {
+    const { output } = await box.agent.run('journalctl -o short-monotonic --no-pager | tail -c 190000', JOURNAL_MS);
+    writeFileSync(box.journal, output);
+  } catch {
+    // A box that cannot be asked has its serial log all the same.
+  }
 }
 
 function keep(scenario: string, boxes: readonly Box[], work: string): void {

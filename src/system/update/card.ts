@@ -76,18 +76,28 @@ export class Card {
     return this.#readStateAt(BOOT_STATE_OFFSET) ?? this.#readStateAt(BOOT_STATE_COPY_OFFSET);
   }
 
-  /** The copy first: whenever power goes, one of the two is whole, and the sector counts as long as it is. */
+  /**
+   * The copy first: whenever power goes, one of the two is whole, and the sector counts as long as it is. A copy that is
+   * worn out keeps nothing from being confirmed, but nothing new is tried without it.
+   * @throws CardFailsError
+   */
   writeState(state: BootState): void {
-    const sector = encodeBootState(state);
-    for (const offset of [BOOT_STATE_COPY_OFFSET, BOOT_STATE_OFFSET]) {
-      this.#withFile(this.#places.disk, fs.constants.O_RDWR, (file) => {
-        this.#writeAll(file, sector, offset);
-        this.#io.fsyncSync(file);
-      });
-      this.#dropCache(this.#places.disk);
-      const kept = this.#readStateAt(offset);
-      if (kept?.slot !== state.slot || kept.try !== state.try) throw new CardFailsError('the boot state was not kept');
+    try {
+      this.#writeStateAt(BOOT_STATE_COPY_OFFSET, state);
+    } catch (error) {
+      if (state.try !== null) throw error;
     }
+    this.#writeStateAt(BOOT_STATE_OFFSET, state);
+  }
+
+  #writeStateAt(offset: number, state: BootState): void {
+    this.#withFile(this.#places.disk, fs.constants.O_RDWR, (file) => {
+      this.#writeAll(file, encodeBootState(state), offset);
+      this.#io.fsyncSync(file);
+    });
+    this.#dropCache(this.#places.disk);
+    const kept = this.#readStateAt(offset);
+    if (kept?.slot !== state.slot || kept.try !== state.try) throw new CardFailsError('the boot state was not kept');
   }
 
   #readStateAt(offset: number): BootState | null {

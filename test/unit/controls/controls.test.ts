@@ -6,7 +6,7 @@ import { type ControlsComponents, createControls, type Outcome } from '../../../
 import { GpioError } from '../../../src/controls/errors.ts';
 import { FakeGpio } from '../../../src/controls/fake-gpio.ts';
 import type { Doing } from '../../../src/controls/light.ts';
-import { DEBOUNCE_MS, REPORT_LAG_MS, UDEV_PATIENCE_MS } from '../../../src/controls/limits.ts';
+import { DEBOUNCE_MS, REPORT_LAG_MS, UDEV_PATIENCE_MS, UDEV_RETRY_MS } from '../../../src/controls/limits.ts';
 import type { PresencePort } from '../../../src/web/box.ts';
 import { ROOT } from '../house/files.ts';
 
@@ -280,9 +280,9 @@ describe('the controls without pins', () => {
     gpio.failure = ABSENT;
     await controls.start();
     gpio.failure = DENIED;
-    await vi.advanceTimersByTimeAsync(1_000);
+    await vi.advanceTimersByTimeAsync(UDEV_RETRY_MS);
     gpio.failure = null;
-    await vi.advanceTimersByTimeAsync(4_000);
+    await vi.advanceTimersByTimeAsync(UDEV_RETRY_MS);
     expect(logged).toEqual([/no GPIO/, /may not use/, /are there/].map((line) => expect.stringMatching(line)));
     await controls.stop();
   });
