@@ -13,6 +13,7 @@ export async function services({ report, box: make, music, work }: Lab): Promise
   const box = await make('box');
   const ready = await report.check('a box that plays', async () => {
     await box.start();
+    await box.agent.up(1, BOOT_MS);
     await box.plug('stick', makeStick(join(work, 'stick.img'), music));
     return await plays(box);
   });
@@ -36,7 +37,9 @@ export async function services({ report, box: make, music, work }: Lab): Promise
   }
 }
 
+/** Plays, and has said so to systemd: before that a start has ten minutes. */
 async function plays(box: Box): Promise<string> {
+  await box.agent.must('until systemctl is-active --quiet starling.service; do sleep 1; done', STICK_FREE_MS);
   const { now } = await box.until('nothing plays', STICK_FREE_MS, (status) => status.now?.track != null);
   return now?.track?.name ?? '';
 }
