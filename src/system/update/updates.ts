@@ -218,6 +218,8 @@ class CardUpdates implements Updates {
       return refused('not_newer', `Version ${version} is not newer than the one that runs.`, 'any_version');
     // Looking took a while: somebody else may have been quicker.
     if (this.isBusy()) return BUSY;
+    // A result that came since the last look (an updater run by hand) is not the answer to this request.
+    this.#look();
     this.#asked = { atMs: this.#components.monoMs(), version: version ?? '', before: this.#resultText };
     this.#unheard = null;
     try {

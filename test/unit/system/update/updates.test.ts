@@ -11,12 +11,14 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import {
   FREE_BESIDE_UPLOAD_BYTES,
   MAX_FOUND,
   MAX_UPDATE_BYTES,
   PICK_UP_MS,
+  PROGRESS_POLL_MS,
   STALE_AFTER_MS,
 } from '../../../../src/system/update/limits.ts';
 import { parseRequest } from '../../../../src/system/update/request.ts';
@@ -170,6 +172,14 @@ describe('updates on a card', () => {
       at_ms: 7,
     });
     expect(updates.isBusy()).toBe(false);
+  });
+
+  it('are not answered by a result that came since the last look', async () => {
+    tell({ state: 'refused', code: 'unknown_key', text: 'Of another file.' });
+    expect(await updates.install({ file: 'sda1/x.update', any_version: false })).toMatchObject({ ok: true });
+    expect(await phase()).toBe('waiting');
+    await pause(2 * PROGRESS_POLL_MS);
+    expect(await phase()).toBe('waiting');
   });
 
   it('that are not newer are asked for only when that is said', async () => {
