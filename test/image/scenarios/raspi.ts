@@ -10,10 +10,10 @@ import type { Lab } from './scenario.ts';
 const CARD_BYTES = '4G';
 const BOOT_PARTITION_OFFSET = 8_192 * 512;
 const WITHIN_MS = 900_000;
-/** The board has no port for an agent: what systemd and the radio say on the console is all there is to see. */
+/** The board has no port for an agent: what systemd and the radio say on the console, its last named one, is all there is to see. */
 // And QEMU's board resets at once when its watchdog is started.
 const APPEND =
-  'systemd.watchdog_sec=0 systemd.show_status=1 systemd.journald.forward_to_console=1 systemd.journald.max_level_console=info';
+  'console=ttyS1,115200 systemd.watchdog_sec=0 systemd.show_status=1 systemd.journald.forward_to_console=1 systemd.journald.max_level_console=info';
 const READY = /Started starling\.service|starling\.service - Starling.*\n.*is tuned to|is tuned to "/;
 
 /** The card in the emulated Raspberry Pi 3B, from U-Boot to the running radio. Its firmware, network and sound are not there. */
