@@ -53,16 +53,10 @@ const BASS: Voice = { table: WARM, attackS: 0.02, decayS: 0.9, gain: 0.16, beat:
 const BELL: Voice = { table: SINE, attackS: 0.004, decayS: 0.7, gain: 0.13, beat: 2.0 };
 const PLUCK: Voice = { table: WARM, attackS: 0.003, decayS: 0.25, gain: 0.14, beat: 1.002 };
 
-/** Stereo samples of 16 bits, interleaved: chords, a bass, and a melody over them. */
-export function composePiece(seed: number, seconds: number): Buffer {
-  const steps = composeInSteps(seed, seconds);
-  for (;;) {
-    const { done, value } = steps.next();
-    if (done) return value;
-  }
-}
-
-/** As `composePiece`, in steps of some milliseconds on a small board: what plays meanwhile is not to wait for a whole piece. */
+/**
+ * Stereo samples of 16 bits, interleaved: chords, a bass, and a melody over them. In steps of some milliseconds on a small
+ * board: what plays meanwhile is not to wait for a whole piece.
+ */
 export function* composeInSteps(seed: number, seconds: number): Generator<undefined, Buffer> {
   const random = randomFrom(seed);
   const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)]!;

@@ -1,7 +1,7 @@
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { type ControlsComponents, createControls, type Outcome } from '../../../src/controls/controls.ts';
 import { GpioError } from '../../../src/controls/errors.ts';
 import { FakeGpio } from '../../../src/controls/fake-gpio.ts';
@@ -331,6 +331,7 @@ describe('the controls without pins', () => {
 
   it('live with a table that cannot be read', async () => {
     const hardwareDir = mkdtempSync(join(tmpdir(), 'hardware-'));
+    onTestFinished(() => rmSync(hardwareDir, { recursive: true }));
     writeFileSync(join(hardwareDir, 'pins.json'), '{"version": 2}');
     const { controls, logged } = box({ hardwareDir });
     await controls.start();
