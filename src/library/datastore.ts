@@ -1,15 +1,16 @@
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { BaseDatastore } from 'datastore-core';
 import { type Batch, type Datastore, Key, type KeyQuery, type Pair, type Query } from 'interface-datastore';
 import { BlockNotFoundError } from './errors.ts';
+import { openAlone } from './open-alone.ts';
 
 const SCHEMA = `
-  PRAGMA journal_mode = WAL;
-  PRAGMA synchronous = NORMAL;
   CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 `;
+/** A network whose first write fails does not start. */
+const PROBE = `INSERT OR REPLACE INTO entries VALUES ('/starling/probe', x''); DELETE FROM entries WHERE key = '/starling/probe'`;
 /** Rows read at a time, so that a query can be left early and writes may come in between. */
 const PAGE_ROWS = 256;
 
@@ -17,6 +18,7 @@ type StatementName = 'put' | 'get' | 'has' | 'remove' | 'after' | 'keysAfter';
 
 /** Where helia keeps its pins and libp2p its peers: one SQLite file. Call `open()` before use. */
 export interface SqliteDatastore extends Datastore {
+  /** @throws also where it can be read and nothing can be written, as on a full card */
   open(): void;
   close(): void;
 }
@@ -43,8 +45,14 @@ class SqliteDatastoreFile extends BaseDatastore implements SqliteDatastore {
   open(): void {
     if (this.#database !== null) return;
     if (this.#init.path !== ':memory:') mkdirSync(dirname(this.#init.path), { recursive: true });
-    const database = new DatabaseSync(this.#init.path);
-    database.exec(SCHEMA);
+    const database = openAlone(this.#init.path);
+    try {
+      database.exec(SCHEMA);
+      database.exec(PROBE);
+    } catch (error) {
+      database.close();
+      throw error;
+    }
     const range = 'WHERE key >= ? AND key < ? AND key > ? ORDER BY key LIMIT ?';
     this.#database = database;
     this.#statements = {

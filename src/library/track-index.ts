@@ -1,7 +1,8 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { SkipReason } from './errors.ts';
+import { openAlone } from './open-alone.ts';
 import type { LibraryTrack } from './types.ts';
 
 const INDEX_FILE = 'library.db';
@@ -63,16 +64,18 @@ export class TrackIndex {
   constructor(dataDir: string) {
     mkdirSync(dataDir, { recursive: true });
     const path = join(dataDir, INDEX_FILE);
-    const found = new DatabaseSync(path);
-    const version = found.prepare('PRAGMA user_version').get()!.user_version as number;
-    if (version <= SCHEMA_VERSION) this.#database = found;
-    else {
-      found.close();
+    let database = openAlone(path);
+    let version = versionOf(database);
+    if (version > SCHEMA_VERSION) {
+      database.close();
       for (const ending of ['', '-wal', '-shm']) rmSync(path + ending, { force: true });
-      this.#database = new DatabaseSync(path);
+      database = openAlone(path);
+      version = 0;
     }
-    this.#database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -4096; ${SCHEMA}`);
-    this.#database.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
+    this.#database = database;
+    database.exec(`PRAGMA cache_size = -4096; ${SCHEMA}`);
+    // Written once only: a full card takes no writes, and its music must be found.
+    if (version < SCHEMA_VERSION) database.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
   }
 
   close(): void {
@@ -230,6 +233,10 @@ export class TrackIndex {
     }
     return statement;
   }
+}
+
+function versionOf(database: DatabaseSync): number {
+  return Number(database.prepare('PRAGMA user_version').get()?.user_version ?? 0);
 }
 
 function toPlace(row: Row): Place {
