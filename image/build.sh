@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # npm run image: makes image/out/starling-<version>-arm64.img.xz with a checksum, the list of packages, and a manifest
-# for Raspberry Pi Imager. With --unpacked it leaves the card as a plain .img, for who only boots it in the emulator.
+# for Raspberry Pi Imager. With --unpacked it leaves the card as a plain .img, for who only boots it in the emulator; with
+# --fresh it takes Debian's packages of today and not those of the kept base root.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 case "${1:-}" in
-  '' | --unpacked) ;;
-  *) fail "unknown option $1; there is --unpacked" ;;
+  '' | --unpacked | --fresh) ;;
+  *) fail "unknown option $1; there are --unpacked and --fresh" ;;
 esac
 need_root
 need_host_packages
@@ -12,6 +13,11 @@ need_foreign_programs
 version="$(node -p "require('$ROOT_DIR/package.json').version")"
 name="starling-$version-$ARCH"
 mkdir -p "$OUT"
+kept="$CACHE/base-$(base_name)"
+[ "${1:-}" != --fresh ] || rm -rf "$kept.done" "$kept"-initrd-*
+if [ -n "$(find "$kept.done" -mtime +7 2>/dev/null)" ]; then
+  say "the packages are those of $(date -r "$kept.done" +%F); --fresh takes today's, as a release should"
+fi
 base="$("$IMAGE_DIR/base.sh")"
 
 root="$(mktemp -d "$CACHE/root.XXXXXX")"
@@ -29,6 +35,8 @@ if [ -r "$RELEASE_KEY" ]; then
 else
   say "no update is made: there is no release key ($RELEASE_KEY; image/make-keys.sh makes one)"
 fi
+compgen -G "$(dirname "$RELEASE_KEY")/*.pub.pem" >/dev/null || say "and boxes with this card will never take one: it holds no public key"
+
 if [ "${1:-}" = --unpacked ]; then
   say "$OUT/$name.img"
   exit

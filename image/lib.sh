@@ -8,7 +8,10 @@ readonly SUITE=trixie
 # Finished base roots and initramfs: what takes the time.
 readonly CACHE="${STARLING_IMAGE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/starling-image}"
 # Of whoever builds: the private half signs updates, the public ones beside it go into the image.
-readonly RELEASE_KEY="${STARLING_RELEASE_KEY:-${XDG_CONFIG_HOME:-$HOME/.config}/starling/release-key.pem}"
+# Under sudo they are looked for where make-keys.sh put them, without it.
+builder_home="$HOME"
+[ -z "${SUDO_USER:-}" ] || builder_home="$(getent passwd "$SUDO_USER" | cut -d: -f6)"
+readonly RELEASE_KEY="${STARLING_RELEASE_KEY:-${XDG_CONFIG_HOME:-$builder_home/.config}/starling/release-key.pem}"
 readonly OUT="$IMAGE_DIR/out"
 readonly HOST_PACKAGES=(mmdebstrap qemu-user-static squashfs-tools dosfstools mtools e2fsprogs fdisk xz-utils zstd kmod arch-test debian-archive-keyring u-boot-tools)
 

@@ -22,6 +22,7 @@ import {
   recordOf,
   recordText,
 } from './system/card/index.ts';
+import { runsFromMemory } from './system/storage.ts';
 
 /** Settings of the radio that a person may want before the first boot; the rest is on the page. */
 const CARD_KEYS = ['station', 'station_key', 'name', 'output', 'volume'];
@@ -79,22 +80,27 @@ function main(root: string, isCard: boolean): void {
   const bootDir = join(root, 'boot/firmware');
   const recordPath = join(root, 'data/card-settings.json');
   const asRadio = <T>(action: () => T) => asUser(isCard ? RADIO_USER : null, action);
+  // Such a start knows neither what was applied before nor what was forgotten on purpose: the Wi-Fi is needed, a key to SSH
+  // may be the owner's from before, and nothing that it finds is to be written down as an answer.
+  const fromMemory = runsFromMemory(join(root, 'run/starling-boot'));
+  const boot = createBootFiles({
+    dir: bootDir,
+    remount: (mode) => {
+      // What fstab says of it (its label) is not looked up: devices are hidden from this unit. Without a source it would
+      // be, even so; a remount needs none.
+      const words = ['--options-mode', 'ignore', '-o', `remount,${mode}`, 'none', bootDir];
+      if (isCard) execFileSync('mount', words, { stdio: ['ignore', 'ignore', 'inherit'] });
+    },
+  });
+  const keeper = createKeeper({
+    connectionsDir: join(root, 'etc/NetworkManager/system-connections'),
+    sshDir: join(root, 'etc/starling'),
+    radioDir,
+    asRadio,
+  });
   applyCard({
-    boot: createBootFiles({
-      dir: bootDir,
-      remount: (mode) => {
-        // What fstab says of it (its label) is not looked up: devices are hidden from this unit. Without a source it would
-        // be, even so; a remount needs none.
-        const words = ['--options-mode', 'ignore', '-o', `remount,${mode}`, 'none', bootDir];
-        if (isCard) execFileSync('mount', words, { stdio: ['ignore', 'ignore', 'inherit'] });
-      },
-    }),
-    keeper: createKeeper({
-      connectionsDir: join(root, 'etc/NetworkManager/system-connections'),
-      sshDir: join(root, 'etc/starling'),
-      radioDir,
-      asRadio,
-    }),
+    boot: fromMemory ? { ...boot, write: () => {} } : boot,
+    keeper: fromMemory ? { ...keeper, keepSshKeys: () => {}, keepLetIn: () => {} } : keeper,
     readRecord: () => recordOf(readText(recordPath)),
     // The hash of a file that held a password is no secret, but near to one.
     writeRecord: (record) => writeFileAtomically(recordPath, recordText(record), 0o600),

@@ -78,6 +78,8 @@ import type { StatusSnapshot } from './web/snapshot.ts';
 
 /** Read by systemd/starling-country.service. */
 const COUNTRY_FILE = 'country';
+/** Written when starling.txt lets a phone in. */
+const LET_IN_FILE = 'let-in';
 const EXIT_FAILED = 1;
 /** A stop that hangs must not keep a box from restarting; systemd would wait 90 s. */
 const STOP_LIMIT_MS = 10_000;
@@ -582,6 +584,7 @@ async function startWeb(house: House, shown: Shown, closing: Closing): Promise<{
     await web.start();
     closing.add(() => web.stop());
     closing.add(onPairSignal(web, log));
+    if (takeLetIn(settings.dataDir)) web.letNextPhoneIn();
     shown.web = web;
     webPort = web.address()?.port ?? port;
     return { port: webPort };
@@ -592,6 +595,17 @@ async function startWeb(house: House, shown: Shown, closing: Closing): Promise<{
     if (!(error instanceof PortInUseError) || settings.source.http !== 'default') throw error;
     log.warn(`${error.message}; taking another port`);
     return await serve(0);
+  }
+}
+
+/** Whether starling.txt asked for that (src/system/card/keeper.ts): once, so the mark goes first. */
+function takeLetIn(dataDir: string): boolean {
+  try {
+    rmSync(join(dataDir, LET_IN_FILE));
+    return true;
+  } catch {
+    // There is none, or it would count at every start.
+    return false;
   }
 }
 

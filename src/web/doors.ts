@@ -65,6 +65,10 @@ export class Doors {
     return this.#session.pairing.confirm();
   }
 
+  letNextPhoneIn(): void {
+    this.#session.pairing.letNextIn();
+  }
+
   pairingWaits(): boolean {
     return this.#session.pairing.isWaiting();
   }

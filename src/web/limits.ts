@@ -84,6 +84,8 @@ export const MAX_PHONES = 32;
 export const SEEN_INTERVAL_MS = 6 * 3_600_000;
 /** Browsers keep a cookie for 400 days at most (RFC 6265bis). */
 export const PHONE_COOKIE_S = 400 * 86_400;
+/** After a start for which starling.txt lets a phone in: time to find the page. */
+export const LET_IN_MS = 10 * 60_000;
 /** "Hold the button within the minute." */
 export const PAIRING_WAIT_MS = 60_000;
 /** Time to fetch what was granted, and time for which a lapsed request still makes a hold ambiguous. */

@@ -3,7 +3,7 @@ import { notOnThisBox } from './answers.ts';
 import type { Answer } from './box.ts';
 import { ASKING_COOKIE, readCookie } from './cookies.ts';
 import { RequestError } from './errors.ts';
-import { PAIRINGS_PER_MINUTE, PAIRINGS_PER_MINUTE_ALL } from './limits.ts';
+import { LET_IN_MS, PAIRINGS_PER_MINUTE, PAIRINGS_PER_MINUTE_ALL } from './limits.ts';
 import { type PairingCause, PairingDesk, type PairingState } from './pairing-desk.ts';
 import type { PhoneBook } from './phone-book.ts';
 import { cleanText } from './public-status.ts';
@@ -16,6 +16,7 @@ export class PairingDoor {
   readonly #desk = new PairingDesk();
   readonly #one = perMinute(PAIRINGS_PER_MINUTE);
   readonly #all = perMinute(PAIRINGS_PER_MINUTE_ALL);
+  #letsInUntilMs = 0;
   readonly #components: { book: PhoneBook | null; log: WebLogger };
 
   constructor(components: { book: PhoneBook | null; log: WebLogger }) {
@@ -38,7 +39,7 @@ export class PairingDoor {
   /** A phone asks; `admit` comes before. @returns the name of its request */
   enter(request: Request, visitor: Visitor, name: string): string {
     const earlier = readCookie(request.headers.cookie, ASKING_COOKIE);
-    const granted = visitor.atTheBox ? 'at-the-box' : visitor.setup ? 'first' : null;
+    const granted = visitor.atTheBox || this.#isLetIn() ? 'at-the-box' : visitor.setup ? 'first' : null;
     return this.#desk.ask(cleanText(name).trim(), earlier, granted, performance.now());
   }
 
@@ -66,6 +67,19 @@ export class PairingDoor {
     const answer = this.#desk.confirm(performance.now());
     this.#components.log.info('a hand at the box', answer.ok ? { pairs: answer.value.name } : { refused: answer.code });
     return answer;
+  }
+
+  /** Who held the card in a hand lets in the next phone that asks, as a hand at the box does. */
+  letNextIn(): void {
+    this.#letsInUntilMs = performance.now() + LET_IN_MS;
+    this.#components.log.info('the next phone is let in', { minutes: LET_IN_MS / 60_000 });
+  }
+
+  /** Once. */
+  #isLetIn(): boolean {
+    const isOpen = performance.now() < this.#letsInUntilMs;
+    this.#letsInUntilMs = 0;
+    return isOpen;
   }
 
   isWaiting(): boolean {

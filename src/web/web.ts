@@ -85,6 +85,8 @@ export interface Web {
   counters(): Record<string, number>;
   /** A person at the box says yes to the one phone that asked within the last minute: as holding the button does. */
   confirmPairing(): Answer<{ name: string }>;
+  /** The next phone that asks within ten minutes is let in without a hand: the card said so, which somebody held. */
+  letNextPhoneIn(): void;
   /** Whether a phone waits for that. */
   pairingWaits(): boolean;
   /** Forgets all paired phones, as a reset of everything does. */
@@ -155,6 +157,10 @@ class WebServer implements Web {
 
   confirmPairing(): Answer<{ name: string }> {
     return this.#doors.confirmPairing();
+  }
+
+  letNextPhoneIn(): void {
+    this.#doors.letNextPhoneIn();
   }
 
   pairingWaits(): boolean {

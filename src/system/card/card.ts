@@ -15,6 +15,8 @@ export interface CardKeeper {
   keepCountry(code: string): void;
   /** Lines of authorized_keys; none: SSH goes off. */
   keepSshKeys(keys: readonly string[]): void;
+  /** For the radio, which lets in one phone and takes the mark away. */
+  keepLetIn(): void;
 }
 
 /** The boot partition. */
@@ -35,7 +37,7 @@ export interface CardRecord {
   done: string | null;
 }
 
-const STEPS: readonly Step[] = ['wifi', 'country', 'ssh', 'settings'];
+const STEPS: readonly Step[] = ['wifi', 'country', 'ssh', 'settings', 'let_in'];
 
 export interface CardComponents {
   boot: BootFiles;
@@ -114,11 +116,12 @@ function ofFile(level: Finding['level'], text: string, allowed: string | null): 
 
 /** Carries steps out, each by itself. @returns those that failed */
 function carryOut(plan: CardPlan, steps: readonly Step[], { keeper, saveSettings }: CardComponents): Failures {
-  const { wifi, country, ssh, settings } = plan;
+  const { wifi, country, ssh, settings, letIn } = plan;
   const actions: Record<Step, () => void> = {
     wifi: () => wifi !== null && keeper.keepWifi(wifi.ssidHex, filesOf(wifi)),
     country: () => country !== null && keeper.keepCountry(country),
     ssh: () => ssh !== null && keeper.keepSshKeys(ssh),
+    let_in: () => letIn && keeper.keepLetIn(),
     settings: () => Object.keys(settings).length > 0 && saveSettings(settings),
   };
   const failures: Failures = {};

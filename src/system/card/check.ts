@@ -30,6 +30,7 @@ const ALLOWED: Record<string, string> = {
   hidden: 'yes or no',
   country: 'two letters such as DE, ES, GB, JP, US, or the name of the country',
   ssh_key: SSH_ALLOWED,
+  let_in: 'yes or no',
 };
 const SECRETS = new Set(['wifi_password']);
 /** Other words for the same, as people write them. */
@@ -164,6 +165,13 @@ class Checker {
     const guess = this.#known.didYouMean(line.value, [...countryNames().keys()]);
     this.refuse(line, 'is no country', { guess: guess === null ? null : (countryNames().get(guess) ?? null) });
     return null;
+  }
+
+  letIn(line: Setting | null): boolean {
+    if (line === null || line.value === TAKEN) return false;
+    const isYes = this.#yesOrNo(line);
+    if (isYes !== null) this.take(line, 'let_in');
+    return isYes === true;
   }
 
   ssh(lines: readonly Setting[]): string[] | null {
@@ -325,6 +333,12 @@ export function checkCard(lines: readonly CardLine[], known: CardKnowledge): Car
   const country = countryLine === null ? null : checker.country(countryLine);
   if (wifi !== null && countryLine === null)
     checker.findings.push(hintCountry(checker.good.find(({ key }) => key === 'wifi')?.line ?? 0));
+  const letInLine = at('let_in');
+  const letIn = checker.letIn(letInLine);
+  // It counts once: in the file it would let in a phone after every other change.
+  const once: SecretLine[] = letIn
+    ? (byKey.get('let_in') ?? []).map(({ number }) => ({ line: number, step: 'let_in' }))
+    : [];
   for (const line of one.values()) if (line !== null) checker.setting(line);
   const byLine = (a: { line: number }, b: { line: number }) => a.line - b.line;
   return {
@@ -332,8 +346,9 @@ export function checkCard(lines: readonly CardLine[], known: CardKnowledge): Car
     country,
     settings: checker.values,
     ssh,
+    letIn,
     good: checker.good.sort(byLine),
-    secrets: secretsOf(checker, byKey),
+    secrets: [...secretsOf(checker, byKey), ...once],
     findings: checker.findings.sort(byLine),
   };
 }

@@ -26,6 +26,8 @@ export interface KeeperInit {
 
 /** The name the radio and systemd/starling-country.service know. */
 const COUNTRY_FILE = 'country';
+/** The name the radio knows (src/main.ts). */
+const LET_IN_FILE = 'let-in';
 const KEYS_FILE = 'authorized_keys';
 const SSH_MARK = 'ssh-enabled';
 const SECRET_MODE = 0o600;
@@ -44,6 +46,9 @@ export function createKeeper(init: KeeperInit): CardKeeper {
     isKept: (ssidHex) => keyfilesWith(connectionsDir, ssidHex).length > 0,
     keepCountry(code) {
       asRadio(() => write(radioDir, COUNTRY_FILE, `${code}\n`, PLAIN_MODE));
+    },
+    keepLetIn() {
+      asRadio(() => write(radioDir, LET_IN_FILE, '', SECRET_MODE));
     },
     keepSshKeys(keys) {
       mkdirSync(sshDir, { recursive: true, mode: 0o755 });

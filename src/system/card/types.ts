@@ -57,7 +57,7 @@ export interface CardWifi {
 }
 
 /** The steps that are carried out one by one; each may fail without the others. */
-export type Step = 'wifi' | 'country' | 'settings' | 'ssh';
+export type Step = 'wifi' | 'country' | 'settings' | 'ssh' | 'let_in';
 
 /** A good line. */
 export interface GoodLine {
@@ -81,6 +81,8 @@ export interface CardPlan {
   settings: Record<string, unknown>;
   /** Lines for authorized_keys; empty: SSH goes off; null: as it is. */
   ssh: readonly string[] | null;
+  /** The next phone that asks is let in, without a hand at the box. */
+  letIn: boolean;
   good: readonly GoodLine[];
   secrets: readonly SecretLine[];
   findings: readonly Finding[];

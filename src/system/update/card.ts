@@ -169,14 +169,18 @@ export class Card {
     const path = join(folder, name);
     const part = `${path}.new`;
     try {
-      this.#withFile(part, 'w', (file) => {
+      const file = attempt(() => this.#io.openSync(part, 'w', 0o644));
+      try {
         let at = 0;
+        // What goes wrong in reading the update is no fault of this card.
         copyTo((piece) => {
           this.#writeAll(file, piece, at);
           at += piece.length;
         });
-        this.#io.fsyncSync(file);
-      });
+        attempt(() => this.#io.fsyncSync(file));
+      } finally {
+        this.#io.closeSync(file);
+      }
     } catch (error) {
       this.#io.rmSync(part, { force: true });
       throw error;

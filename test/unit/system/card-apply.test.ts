@@ -234,6 +234,17 @@ describe('the next start', () => {
     expect(text('boot/firmware/starling.txt')).not.toContain('swordfish');
   });
 
+  it('lets a phone in by a mark for the radio, once', () => {
+    writeCard('let_in = yes');
+    new Box().apply();
+    expect(text('var/lib/starling/let-in')).toBe('');
+    expect(text('boot/firmware/starling.txt')).toBe(`let_in = ${TAKEN}`);
+    rmSync(at('var/lib/starling/let-in'));
+    writeCard(`let_in = ${TAKEN}\nname = a`);
+    new Box().apply();
+    expect(existsSync(at('var/lib/starling/let-in'))).toBe(false);
+  });
+
   it('goes on without a record, and with a damaged one', () => {
     for (const damaged of ['', '{', 'null', '[]', '{"applied":7,"done":7}']) {
       writeFileSync(at('data/record'), damaged);

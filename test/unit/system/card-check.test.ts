@@ -94,7 +94,18 @@ describe('the template', () => {
   it('has an example for every key, and all but the shortened SSH key are good', () => {
     const examples = [...TEMPLATE.matchAll(/^# (\w+) = .*$/gm)].map(([line]) => line.slice(2));
     const { good, findings } = plan(examples.join('\n'));
-    const keys = ['wifi', 'wifi_password', 'country', 'hidden', 'name', 'station', 'station_key', 'output', 'volume'];
+    const keys = [
+      'wifi',
+      'wifi_password',
+      'country',
+      'hidden',
+      'name',
+      'station',
+      'station_key',
+      'output',
+      'volume',
+      'let_in',
+    ];
     expect(good.map(({ key }) => key)).toEqual(keys);
     expect(findings).toMatchObject([{ key: 'ssh_key', level: 'problem' }]);
   });
@@ -147,6 +158,14 @@ describe('Wi-Fi', () => {
     const file = 'wifi = a\npassword = good enough\nhidden = maybe';
     expect(plan(file).wifi).toMatchObject({ hidden: false, password: 'good enough' });
     expect(problems(file)).toMatchObject([{ line: 3, allowed: 'yes or no', value: 'maybe' }]);
+  });
+
+  it('lets a phone in once: the line is taken out, and means nothing afterwards', () => {
+    expect(plan('let_in = yes')).toMatchObject({ letIn: true, secrets: [{ line: 1, step: 'let_in' }] });
+    expect(plan('let_in = no')).toMatchObject({ letIn: false, secrets: [] });
+    expect(plan(`let_in = ${TAKEN}`)).toMatchObject({ letIn: false, secrets: [], good: [] });
+    expect(problems(`let_in = ${TAKEN}`)).toEqual([]);
+    expect(problems('let_in = perhaps')).toMatchObject([{ line: 1, allowed: 'yes or no' }]);
   });
 
   it('stays as it is where its password was taken before', () => {
