@@ -60,6 +60,12 @@ export function makeAirStick(image: string): void {
   execFileSync('truncate', ['-s', '%1M', image]);
 }
 
+/** The box's radio is nobody's until the home is on the air, as a home is that was there before the box. */
+const HELD = '/run/NetworkManager/conf.d/air.conf';
+const HOLD = `printf "[keyfile]\\nunmanaged-devices=interface-name:wlan0\\n" >${HELD}`;
+const NM = 'org.freedesktop.NetworkManager';
+// It may not run yet, and finds the file gone.
+const LET_GO = `rm ${HELD}; busctl call ${NM} /org/freedesktop/NetworkManager ${NM} Reload u 1 || true`;
 const UNIT = `[Unit]
 Description=Radios, home and phone of the image test
 DefaultDependencies=no
@@ -68,7 +74,7 @@ Before=NetworkManager.service starling.service
 Type=oneshot
 RemainAfterExit=yes
 Environment=PATH=${PLACE}/bin:/usr/sbin:/usr/bin:/sbin:/bin
-ExecStart=/bin/bash -ec 'mkdir -p ${PLACE}; tar -x -C ${PLACE} -f /dev/sda; bash ${PLACE}/world.sh radios ${RADIOS}; bash ${PLACE}/world.sh home nest'
+ExecStart=/bin/bash -ec 'mkdir -p ${PLACE} /run/NetworkManager/conf.d; ${HOLD}; tar -x -C ${PLACE} -f /dev/sda; bash ${PLACE}/world.sh radios ${RADIOS}; bash ${PLACE}/world.sh home nest; ${LET_GO}'
 `;
 const RULE = 'ACTION=="add", SUBSYSTEM=="block", KERNEL=="sda", TAG+="systemd", ENV{SYSTEMD_WANTS}+="h.service"\n';
 

@@ -5,6 +5,11 @@ export const LINK_LOST_MS = 5 * 60_000;
 /** A scan of all channels takes 3 to 5 s on small radios; one that does not answer must not keep the hotspot closed. */
 export const SCAN_MS = 6_000;
 /**
+ * While no network is kept there is no grace before it, so it may take longer: at a boot NetworkManager takes some seconds to
+ * have the radio at hand, and cut short there, the list that a phone sees at first set-up is empty.
+ */
+export const FIRST_SCAN_MS = 12_000;
+/**
  * Opening takes 2 to 4 s, on a machine that boots and has no hands free ten times that. Of a failure NetworkManager tells at
  * once; this is for one that says nothing, and must not cut short one that is slow.
  */

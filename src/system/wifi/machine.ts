@@ -2,6 +2,7 @@ import {
   ATTEMPT_MS,
   BOOT_GRACE_MS,
   FAILURE_SHOWN_MS,
+  FIRST_SCAN_MS,
   IDLE_MS,
   KNOWN_MS,
   LINK_LOST_MS,
@@ -25,6 +26,7 @@ export const WIFI_TIMES: WifiTimes = {
   bootGraceMs: BOOT_GRACE_MS,
   linkLostMs: LINK_LOST_MS,
   scanMs: SCAN_MS,
+  firstScanMs: FIRST_SCAN_MS,
   openMs: OPEN_MS,
   reopenMs: REOPEN_MS,
   attemptMs: ATTEMPT_MS,
@@ -158,7 +160,8 @@ function afterScan(state: WifiState, opens: boolean, nowMs: number): Step {
 }
 
 function beginScan(state: WifiState, opens: boolean, nowMs: number): Step {
-  const activity: Activity = { kind: 'scanning', untilMs: nowMs + state.times.scanMs, opens };
+  const scanMs = state.saved.length === 0 ? state.times.firstScanMs : state.times.scanMs;
+  const activity: Activity = { kind: 'scanning', untilMs: nowMs + scanMs, opens };
   return { state: { ...state, activity }, effects: [{ do: 'scan' }] };
 }
 

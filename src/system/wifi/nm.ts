@@ -31,6 +31,7 @@ export interface NmInit {
   /** An opening, and a scan, that take longer have failed; the state machine waits a little longer than this. */
   openMs: number;
   scanMs: number;
+  firstScanMs: number;
 }
 
 const MANAGER = { destination: NM, path: '/org/freedesktop/NetworkManager', interface: NM } as const;
@@ -303,16 +304,21 @@ class NmRadio implements RadioPort {
   }
 
   async scan(): Promise<readonly SeenNetwork[]> {
-    return this.#scan([], AbortSignal.timeout(this.#init.scanMs));
+    // How long it is waited for is the state machine's to say; a late answer is shown all the same.
+    return this.#scan([], AbortSignal.timeout(this.#init.firstScanMs), this.#init.firstScanMs);
   }
 
-  async #scan(ssids: readonly Uint8Array[], signal: AbortSignal): Promise<readonly SeenNetwork[]> {
+  async #scan(
+    ssids: readonly Uint8Array[],
+    signal: AbortSignal,
+    limitMs = this.#init.scanMs,
+  ): Promise<readonly SeenNetwork[]> {
     const { bus, radio } = this.#ready();
     const options = ssids.length === 0 ? {} : { ssids: variant('aay', [...ssids]) };
     const wireless = { destination: NM, path: radio.path, interface: `${NM}.Device.Wireless` };
     // Refused while a scan goes on already: its results will do.
     await bus.call({ ...wireless, member: 'RequestScan', signature: 'a{sv}', body: [options] }).catch(() => undefined);
-    const within = AbortSignal.any([signal, AbortSignal.timeout(this.#init.scanMs)]);
+    const within = AbortSignal.any([signal, AbortSignal.timeout(limitMs)]);
     await this.#until(() => (this.#snapshot?.radio?.lastScanMs ?? -1) > radio.lastScanMs, within);
     return this.#snapshot?.networks ?? [];
   }

@@ -118,6 +118,8 @@ export interface WifiTimes {
   bootGraceMs: number;
   linkLostMs: number;
   scanMs: number;
+  /** While no network is kept. */
+  firstScanMs: number;
   openMs: number;
   reopenMs: number;
   attemptMs: number;

@@ -108,6 +108,7 @@ class Provisioning implements Wifi {
         hotspot: this.#hotspot,
         openMs: times.openMs - MARGIN_MS,
         scanMs: times.scanMs - MARGIN_MS,
+        firstScanMs: times.firstScanMs - MARGIN_MS,
         ...(interfaceName === undefined ? {} : { interfaceName }),
         ...(busPath === undefined ? {} : { busPath }),
       });
