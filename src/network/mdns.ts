@@ -24,6 +24,8 @@ const MAX_TXT_BYTES = 255;
 const RECORD_TTL_S = 120;
 const MDNS_PORT = 5353;
 const LOOPBACK = '127.0.0.1';
+/** What one gives oneself where nobody gives addresses (RFC 3927). */
+const LINK_LOCAL = /^169\.254\./;
 
 /** One IPv4 address of an interface that can multicast. */
 export interface Link {
@@ -103,14 +105,20 @@ export class LinkDiscovery {
   readonly #components: MdnsComponents;
   readonly #stationId: string;
   readonly #localName: LocalNameInit | null;
+  readonly #listensOnAll: boolean;
   readonly #instance = randomBytes(16).toString('hex');
   readonly #sockets = new Map<string, LinkSocket>();
   #timer: NodeJS.Timeout | null = null;
 
-  constructor(components: MdnsComponents, init: { stationId: string; localName?: LocalNameInit | null }) {
+  /** @param init.listensOnAll - whether the box can be reached on every IPv4 address of the machine */
+  constructor(
+    components: MdnsComponents,
+    init: { stationId: string; listensOnAll: boolean; localName?: LocalNameInit | null },
+  ) {
     this.#components = components;
     this.#stationId = init.stationId;
     this.#localName = init.localName ?? null;
+    this.#listensOnAll = init.listensOnAll;
   }
 
   start(): void {
@@ -153,6 +161,11 @@ export class LinkDiscovery {
   #records(link: Link): Answer[] {
     const own = this.#components.addresses();
     const onLink = own.filter((address) => hostOf(address) === link.address);
+    // libp2p does not name addresses of this kind among its own; on a cable without a router there are no others.
+    if (onLink.length === 0 && this.#listensOnAll && LINK_LOCAL.test(link.address)) {
+      const local = own.filter((address) => hostOf(address) === LOOPBACK);
+      onLink.push(...local.map((address) => multiaddr(address.toString().replace(LOOPBACK, link.address))));
+    }
     const texts = (onLink.length > 0 ? onLink : own.filter((address) => hostOf(address) === LOOPBACK))
       .map((address) => `${ADDRESS_KEY}${address.toString()}`)
       .filter((text) => text.length <= MAX_TXT_BYTES)

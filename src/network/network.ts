@@ -42,6 +42,9 @@ import type {
   TimeSample,
 } from './types.ts';
 
+/** How a multiaddr begins that listens on all IPv4 addresses. */
+const ALL_ADDRESSES = '/ip4/0.0.0.0/';
+
 /** Two boxes that hear of each other at once: the one with the greater id waits this long, or they connect twice. */
 const SECOND_DIALLER_DELAY_MS = 400;
 
@@ -121,7 +124,11 @@ class StationNetwork implements Network {
     const { nodeId } = this;
     this.#discovery = new LinkDiscovery(
       { nodeId, addresses, onFound: onFound('mdns'), monoNowMs, log, counters },
-      { stationId, localName: init.localName ?? null },
+      {
+        stationId,
+        listensOnAll: init.listen.some((address) => address.startsWith(ALL_ADDRESSES)),
+        localName: init.localName ?? null,
+      },
     );
   }
 

@@ -15,10 +15,10 @@ interface Running {
 }
 
 /** Two namespaces on a switch with no router, the second without an address yet. */
-function plugCables(context: TestContext, namespaces: Namespaces): void {
+function plugCables(context: TestContext, namespaces: Namespaces, address: string): void {
   try {
     namespaces.start();
-    namespaces.add('a', '10.77.0.1');
+    namespaces.add('a', address);
     namespaces.add('b');
   } catch (error) {
     if (!(error instanceof NamespacesError)) throw error;
@@ -57,22 +57,28 @@ describe('on a switch with no router', () => {
     await namespaces.stop();
   });
 
-  it('boxes of one station find each other, also when the cable is plugged in later, and find no others', async (context) => {
-    plugCables(context, namespaces);
-    const [first, second] = [namespaces.inside('a'), namespaces.inside('b')];
-    const a = await run(first, 1);
-    const b = await run(second, 2);
-    running.push(a, b);
-    const [command = '', ...words] = [...first, 'ip', 'route', 'show', 'default'];
-    expect(execFileSync(command, words).toString()).toBe('');
-    namespaces.address('b', '10.77.0.2');
-    const foreign = await run(second, 3, OTHER_STATION);
-    running.push(foreign);
-    await until('they meet', () => a.peers.includes(b.nodeId) && b.peers.includes(a.nodeId), 20_000);
-    expect(foreign.peers).toEqual([]);
-    expect(a.peers).toEqual([b.nodeId]);
-    expect(running.flatMap((box) => box.unhandled)).toEqual([]);
-  });
+  it.for([
+    ['addresses by hand', '10.77.0.1', '10.77.0.2'],
+    ['addresses that nobody gave (RFC 3927)', '169.254.77.1', '169.254.77.2'],
+  ])(
+    'boxes of one station with %s find each other, also when the cable is plugged in later, and find no others',
+    async ([, one, other], context) => {
+      plugCables(context, namespaces, one);
+      const [first, second] = [namespaces.inside('a'), namespaces.inside('b')];
+      const a = await run(first, 1);
+      const b = await run(second, 2);
+      running.push(a, b);
+      const [command = '', ...words] = [...first, 'ip', 'route', 'show', 'default'];
+      expect(execFileSync(command, words).toString()).toBe('');
+      namespaces.address('b', other);
+      const foreign = await run(second, 3, OTHER_STATION);
+      running.push(foreign);
+      await until('they meet', () => a.peers.includes(b.nodeId) && b.peers.includes(a.nodeId), 20_000);
+      expect(foreign.peers).toEqual([]);
+      expect(a.peers).toEqual([b.nodeId]);
+      expect(running.flatMap((box) => box.unhandled)).toEqual([]);
+    },
+  );
 });
 
 describe('on one machine', () => {
