@@ -62,7 +62,7 @@ describe('on a switch with no router', () => {
     ['addresses that nobody gave (RFC 3927)', '169.254.77.1', '169.254.77.2'],
   ])(
     'boxes of one station with %s find each other, also when the cable is plugged in later, and find no others',
-    async ([, one, other], context) => {
+    async ([, one = '', other = ''], context) => {
       plugCables(context, namespaces, one);
       const [first, second] = [namespaces.inside('a'), namespaces.inside('b')];
       const a = await run(first, 1);
