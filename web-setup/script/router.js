@@ -34,5 +34,7 @@ function show(byHand) {
   if (!byHand) return;
   // A new page begins at its top, and is read from there.
   scrollTo(0, 0);
-  byId(current).focus({ preventScroll: true });
+  // The browser may have been there first, and the reader a step further since: their place is kept.
+  const view = byId(current);
+  if (!view.contains(document.activeElement)) view.focus({ preventScroll: true });
 }
