@@ -21,6 +21,7 @@ import {
   createKeeper,
   recordOf,
   recordText,
+  STEPS,
 } from './system/card/index.ts';
 import { runsFromMemory } from './system/storage.ts';
 
@@ -100,7 +101,8 @@ function main(root: string, isCard: boolean): void {
   });
   applyCard({
     boot: fromMemory ? { ...boot, write: () => {} } : boot,
-    keeper: fromMemory ? { ...keeper, keepSshKeys: () => {}, keepLetIn: () => {} } : keeper,
+    keeper,
+    steps: fromMemory ? STEPS.filter((step) => step !== 'ssh' && step !== 'let_in') : STEPS,
     readRecord: () => recordOf(readText(recordPath)),
     // The hash of a file that held a password is no secret, but near to one.
     writeRecord: (record) => writeFileAtomically(recordPath, recordText(record), 0o600),

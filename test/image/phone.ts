@@ -26,11 +26,20 @@ export class Phone {
   }
 
   /** Asks, is let in by a hand at the machine, and takes its cookie. @throws when the box does not let it in */
-  static async pair(box: Box, name = 'phone of the test'): Promise<Phone> {
+  static pair(box: Box, name?: string): Promise<Phone> {
+    return Phone.#ask(box, async () => void (await box.agent.must(CONFIRM, PAIR_MS)), name);
+  }
+
+  /** Asks, where nobody is at the machine. @throws when the box does not let it in */
+  static alone(box: Box): Promise<Phone> {
+    return Phone.#ask(box, async () => {});
+  }
+
+  static async #ask(box: Box, confirm: () => Promise<void>, name = 'phone of the test'): Promise<Phone> {
     let state: unknown = null;
     for (let attempt = 0; attempt < PAIR_TRIES; attempt += 1) {
       const { json } = await ask(box, 'POST', '/api/pair', { name });
-      await box.agent.must(CONFIRM, PAIR_MS);
+      await confirm();
       for (let look = 0; look < 10; look += 1) {
         const { json: answer, cookie } = await ask(box, 'GET', `/api/pair/${String(json.request)}`);
         ({ state } = answer);

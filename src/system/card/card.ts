@@ -5,13 +5,15 @@ import { keyfilesOf } from './keyfile.ts';
 import { MAX_CARD_BYTES, MAX_CARD_LINES } from './limits.ts';
 import { parseCard, withoutValues } from './parse.ts';
 import { decodeCard, encodeCard } from './text.ts';
-import type { CardKnowledge, CardPlan, CardWifi, Finding, Step } from './types.ts';
+import type { CardKnowledge, CardPlan, CardVisibility, CardWifi, Finding, Step } from './types.ts';
 
 /** Where what the card asks for is kept. Each method either keeps it over a power cut, or throws with the cause. */
 export interface CardKeeper {
   /** In place of older files of the same network. */
   keepWifi(ssidHex: string, files: readonly { name: string; content: string }[]): void;
   isKept(ssidHex: string): boolean;
+  /** Of a network that is kept. */
+  keepVisibility(visibility: CardVisibility): void;
   keepCountry(code: string): void;
   /** Lines of authorized_keys; none: SSH goes off. */
   keepSshKeys(keys: readonly string[]): void;
@@ -37,9 +39,11 @@ export interface CardRecord {
   done: string | null;
 }
 
-const STEPS: readonly Step[] = ['wifi', 'country', 'ssh', 'settings', 'let_in'];
+export const STEPS: readonly Step[] = ['wifi', 'country', 'ssh', 'settings', 'let_in'];
 
 export interface CardComponents {
+  /** What this start may carry out; the rest is left as if the file did not say it. */
+  steps: readonly Step[];
   boot: BootFiles;
   keeper: CardKeeper;
   /** @throws never: a record that is lost is an empty one. */
@@ -71,7 +75,7 @@ export function applyCard(components: CardComponents): void {
   if (record.done === hash) return;
   const read = readCard(bytes, components);
   const isApplied = record.applied.includes(hash);
-  const steps = isApplied ? STEPS.filter((step) => record.left.includes(step)) : STEPS;
+  const steps = components.steps.filter((step) => !isApplied || record.left.includes(step));
   const failures = carryOut(read.plan, steps, components);
   const left = Object.keys(failures);
   const taken = new Set(read.plan.secrets.filter(({ step }) => failures[step] === undefined).map(({ line }) => line));
@@ -85,7 +89,7 @@ export function applyCard(components: CardComponents): void {
   } catch (error) {
     log(`starling.txt could not be answered: ${causeOf(error)}`);
   }
-  tellAll(read.plan, failures, isApplied, log);
+  tellAll(read.plan, steps, failures, isApplied, log);
 }
 
 /** Another kind of file is not gone through: every line of it would be a mistake. */
@@ -116,9 +120,12 @@ function ofFile(level: Finding['level'], text: string, allowed: string | null): 
 
 /** Carries steps out, each by itself. @returns those that failed */
 function carryOut(plan: CardPlan, steps: readonly Step[], { keeper, saveSettings }: CardComponents): Failures {
-  const { wifi, country, ssh, settings, letIn } = plan;
+  const { wifi, visibility, country, ssh, settings, letIn } = plan;
   const actions: Record<Step, () => void> = {
-    wifi: () => wifi !== null && keeper.keepWifi(wifi.ssidHex, filesOf(wifi)),
+    wifi: () => {
+      if (wifi !== null) keeper.keepWifi(wifi.ssidHex, filesOf(wifi));
+      if (visibility !== null) keeper.keepVisibility(visibility);
+    },
     country: () => country !== null && keeper.keepCountry(country),
     ssh: () => ssh !== null && keeper.keepSshKeys(ssh),
     let_in: () => letIn && keeper.keepLetIn(),
@@ -154,9 +161,17 @@ function remember(record: CardRecord, { writeRecord, log }: CardComponents): voi
   }
 }
 
-function tellAll(plan: CardPlan, failures: Failures, isApplied: boolean, log: (line: string) => void): void {
+function tellAll(
+  plan: CardPlan,
+  steps: readonly Step[],
+  failures: Failures,
+  isApplied: boolean,
+  log: (line: string) => void,
+): void {
   const problems = plan.findings.filter(({ level }) => level === 'problem').length;
-  const keys = plan.good.filter(({ step }) => failures[step] === undefined).map(({ key }) => key);
+  const keys = plan.good
+    .filter(({ step }) => steps.includes(step) && failures[step] === undefined)
+    .map(({ key }) => key);
   if (!isApplied)
     log(`starling.txt: applied ${keys.join(', ') || 'nothing'}; ${problems} problems, see starling-answer.txt`);
   for (const [step, cause] of Object.entries(failures)) log(`starling.txt: ${step} could not be kept: ${cause}`);

@@ -13,6 +13,7 @@ import type {
   CardLine,
   CardPlan,
   CardSetting,
+  CardVisibility,
   CardWifi,
   Checked,
   Finding,
@@ -62,6 +63,7 @@ class Checker {
   readonly findings: Finding[] = [];
   readonly good: GoodLine[] = [];
   readonly values: Record<string, unknown> = {};
+  visibility: CardVisibility | null = null;
 
   constructor(known: CardKnowledge) {
     this.#known = known;
@@ -220,7 +222,7 @@ class Checker {
     return { ssid: nameOf(name), ssidHex, password: secret, hidden: isHidden === true };
   }
 
-  /** A network that the box has stays as it is; another one is open, or lacks its password. */
+  /** A network that the box has stays as it is, but for `hidden`; another one is open, or lacks its password. */
   #withoutPassword(name: Setting, taken: Setting | null, hidden: Setting | null, ssidHex: string): CardWifi | null {
     const isKept = this.#known.isKept(ssidHex);
     if (taken !== null && !isKept) {
@@ -229,9 +231,13 @@ class Checker {
       return null;
     }
     for (const line of [name, taken, hidden]) if (line !== null) this.take(line, 'wifi');
-    if (isKept) return null;
+    const isHidden = hidden !== null && this.#isYes(hidden);
+    if (isKept) {
+      if (hidden !== null) this.visibility = { ssidHex, hidden: isHidden };
+      return null;
+    }
     this.tell('note', name, 'has no wifi_password, so it is joined only if it is open to everybody');
-    return { ssid: nameOf(name), ssidHex, password: null, hidden: hidden !== null && this.#isYes(hidden) };
+    return { ssid: nameOf(name), ssidHex, password: null, hidden: isHidden };
   }
 
   #password(name: Setting, line: Setting): string | null {
@@ -343,6 +349,7 @@ export function checkCard(lines: readonly CardLine[], known: CardKnowledge): Car
   const byLine = (a: { line: number }, b: { line: number }) => a.line - b.line;
   return {
     wifi,
+    visibility: checker.visibility,
     country,
     settings: checker.values,
     ssh,

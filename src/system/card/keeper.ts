@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import type { CardKeeper, CardRecord } from './card.ts';
-import { ssidHexOf } from './keyfile.ts';
+import { ssidHexOf, withVisibility } from './keyfile.ts';
 import { MAX_KEYFILES } from './limits.ts';
 
 export interface KeeperInit {
@@ -44,6 +44,13 @@ export function createKeeper(init: KeeperInit): CardKeeper {
       syncFolder(connectionsDir);
     },
     isKept: (ssidHex) => keyfilesWith(connectionsDir, ssidHex).length > 0,
+    keepVisibility({ ssidHex, hidden }) {
+      for (const name of keyfilesWith(connectionsDir, ssidHex)) {
+        const content = readFileSync(join(connectionsDir, name), 'utf8');
+        const changed = withVisibility(content, hidden);
+        if (changed !== content) write(connectionsDir, name, changed, SECRET_MODE);
+      }
+    },
     keepCountry(code) {
       asRadio(() => write(radioDir, COUNTRY_FILE, `${code}\n`, PLAIN_MODE));
     },

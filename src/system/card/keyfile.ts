@@ -69,6 +69,13 @@ export function ssidHexOf(content: string): string | null {
   return bytes === null ? null : hexOf(bytes);
 }
 
+/** The same key file of a network, for one that tells its name or one that does not. */
+export function withVisibility(content: string, isHidden: boolean): string {
+  const line = /^hidden\s*=.*$/m;
+  if (line.test(content)) return content.replace(line, `hidden=${isHidden}`);
+  return isHidden ? content.replace(/^\[(?:wifi|802-11-wireless)\]\s*?\n/m, '$&hidden=true\n') : content;
+}
+
 function unescaped(text: string): string {
   const signs: Record<string, string> = { s: ' ', t: '\t', n: '\n', r: '\r' };
   return text.replace(/\\(.)/g, (_, sign: string) => signs[sign] ?? sign);

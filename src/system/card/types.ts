@@ -56,6 +56,12 @@ export interface CardWifi {
   hidden: boolean;
 }
 
+/** Whether a network that the box has tells its name, where that is all that the file says of it. */
+export interface CardVisibility {
+  ssidHex: string;
+  hidden: boolean;
+}
+
 /** The steps that are carried out one by one; each may fail without the others. */
 export type Step = 'wifi' | 'country' | 'settings' | 'ssh' | 'let_in';
 
@@ -76,6 +82,7 @@ export interface SecretLine {
 
 export interface CardPlan {
   wifi: CardWifi | null;
+  visibility: CardVisibility | null;
   country: string | null;
   /** As the settings file keeps them; null removes one. */
   settings: Record<string, unknown>;

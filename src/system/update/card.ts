@@ -208,9 +208,12 @@ export class Card {
     if (code !== 0) throw new CardFailsError(`the boot partition cannot be mounted ${mode} (mount: ${code})`);
   }
 
-  /** So that what is read afterwards comes from the card. Of plain files there is nothing to drop. */
+  /**
+   * So that what is read afterwards comes from the card: posix_fadvise(POSIX_FADV_DONTNEED), which asks for no rights;
+   * `blockdev --flushbufs` wants CAP_SYS_ADMIN. Of plain files there is nothing to drop.
+   */
   #dropCache(path: string): void {
-    if (isBlockDevice(path)) this.#io.run('blockdev', ['--flushbufs', path]);
+    if (isBlockDevice(path)) this.#io.run('dd', [`if=${path}`, 'iflag=nocache', 'count=0', 'status=none']);
   }
 
   #withFile<T>(path: string, flags: number | string, work: (file: number) => T): T {

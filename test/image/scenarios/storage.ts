@@ -36,6 +36,7 @@ export async function storage(lab: Lab): Promise<void> {
   await secondStart(lab, box, stick);
   const phone = await full(lab, box);
   await withoutStick(lab, box);
+  await letIn(lab, box);
   if (phone !== null) await reset(lab, box, phone, stick);
   await damaged(lab, box);
   await withoutNetwork(lab);
@@ -137,6 +138,7 @@ async function full({ report }: Lab, box: Box): Promise<Phone | null> {
 async function withoutStick({ report }: Lab, box: Box): Promise<void> {
   await report.check('a start without the stick that was there before', async () => {
     await box.quit();
+    writeCardFile(box.init.disk, 'starling.txt', `${readCardFile(box.init.disk, 'starling.txt')}let_in = yes\n`);
     await box.start();
     await box.agent.up(1, BOOT_MS);
     const { library, now } = await box.until(
@@ -145,6 +147,23 @@ async function withoutStick({ report }: Lab, box: Box): Promise<void> {
       (status) => status.now?.track != null && !status.library.sources.some((source) => source.startsWith('/media/')),
     );
     return `${now?.track?.name}, sources ${library.sources.join(' ') || 'none'}; ${await allWell(box)}`;
+  });
+}
+
+/** The line was written before the start that runs now. */
+async function letIn({ report }: Lab, box: Box): Promise<void> {
+  await report.check('let_in = yes: one phone is let in with nobody at the box, and only one', async () => {
+    await Phone.alone(box);
+    const next = await Phone.alone(box).then(
+      () => 'let in',
+      (error: Error) => error.message,
+    );
+    if (!next.includes('waiting')) throw new Error(`the next phone: ${next}`);
+    const { name } = (await box.page()).node;
+    if (name !== NAME) throw new Error(`the page says ${name}`);
+    const left = await box.agent.must('cat /boot/firmware/starling.txt');
+    if (/let_in *= *yes/.test(left)) throw new Error('it stands in the file still');
+    return 'the next one waits for a hand';
   });
 }
 

@@ -18,7 +18,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createBootFiles } from '../../../src/system/card/boot-files.ts';
-import { applyCard, type CardComponents, type CardRecord } from '../../../src/system/card/card.ts';
+import { applyCard, type CardComponents, type CardRecord, STEPS } from '../../../src/system/card/card.ts';
 import { createKeeper, recordOf, recordText } from '../../../src/system/card/keeper.ts';
 import { TAKEN } from '../../../src/system/card/parse.ts';
 import { ED25519, knowledge, TEMPLATE } from './card-knowledge.ts';
@@ -51,6 +51,7 @@ class Box {
 
   constructor(other: Partial<CardComponents> = {}) {
     this.components = {
+      steps: STEPS,
       boot: createBootFiles({ dir: at('boot/firmware'), remount: (mode) => this.mounts.push(mode) }),
       keeper: createKeeper({
         connectionsDir: at(CONNECTIONS),
@@ -180,6 +181,42 @@ describe('the next start', () => {
     expect(box.saved).toEqual([{ name: 'Küche' }]);
     expect(keyfiles().map((name) => text(CONNECTIONS, name))).toEqual(before);
     expect(text('boot/firmware/starling-answer.txt')).toContain('All is well: 4 lines applied.');
+  });
+
+  it('makes a kept network hidden and back, with all else as it was', () => {
+    writeCard(GOOD);
+    new Box().apply();
+    const before = keyfiles().map((name) => text(CONNECTIONS, name));
+    writeCard(`${text('boot/firmware/starling.txt')}hidden = yes\r\n`);
+    const box = new Box().apply();
+    const hidden = keyfiles().map((name) => text(CONNECTIONS, name));
+    expect(hidden).toEqual(before.map((file) => file.replace('hidden=false', 'hidden=true')));
+    expect(hidden).not.toEqual(before);
+    expect(box.lines).toEqual([
+      expect.stringContaining('applied wifi, wifi_password, country, name, hidden; 0 problems'),
+    ]);
+    writeCard(text('boot/firmware/starling.txt').replace('hidden = yes', 'hidden = no'));
+    new Box().apply();
+    expect(keyfiles().map((name) => text(CONNECTIONS, name))).toEqual(before);
+  });
+
+  it('makes a network hidden that was kept from the page', () => {
+    const file = '[connection]\nid=x\n\n[wifi]\nmode=infrastructure\nssid=Home\n\n[ipv4]\nmethod=auto\n';
+    mkdirSync(at(CONNECTIONS), { recursive: true });
+    for (const name of ['home', 'other'])
+      writeFileSync(at(CONNECTIONS, `${name}.nmconnection`), name === 'home' ? file : file.replace('Home', 'Other'));
+    writeCard('wifi = Home\nhidden = yes');
+    new Box().apply();
+    expect(text(CONNECTIONS, 'home.nmconnection')).toBe(file.replace('[wifi]\n', '[wifi]\nhidden=true\n'));
+    expect(text(CONNECTIONS, 'other.nmconnection')).toBe(file.replace('Home', 'Other'));
+  });
+
+  it('neither does nor claims the steps that it may not do', () => {
+    writeCard(`${GOOD}let_in = yes\nssh_key = ${ED25519}`);
+    const box = new Box({ steps: ['wifi', 'country', 'settings'] }).apply();
+    expect(box.lines).toEqual([expect.stringContaining('applied wifi, wifi_password, country, name; 0 problems')]);
+    expect([existsSync(at('etc/starling')), existsSync(at('var/lib/starling/let-in'))]).toEqual([false, false]);
+    expect(keyfiles()).toHaveLength(2);
   });
 
   it('after a power cut at any step ends as without one', () => {

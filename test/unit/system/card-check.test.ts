@@ -160,6 +160,13 @@ describe('Wi-Fi', () => {
     expect(problems(file)).toMatchObject([{ line: 3, allowed: 'yes or no', value: 'maybe' }]);
   });
 
+  it('is as it was where the box has it, but for whether it is hidden', () => {
+    const visibility = (hidden: string) => plan(`wifi = a\n${hidden}`, [hexOf('a')]).visibility;
+    expect(visibility('hidden = yes')).toEqual({ ssidHex: hexOf('a'), hidden: true });
+    expect(visibility('hidden = no')).toEqual({ ssidHex: hexOf('a'), hidden: false });
+    expect([visibility('hidden = maybe'), visibility('')]).toEqual([null, null]);
+  });
+
   it('lets a phone in once: the line is taken out, and means nothing afterwards', () => {
     expect(plan('let_in = yes')).toMatchObject({ letIn: true, secrets: [{ line: 1, step: 'let_in' }] });
     expect(plan('let_in = no')).toMatchObject({ letIn: false, secrets: [] });
