@@ -86,17 +86,21 @@ describe('a listener of one box', () => {
   }, 60_000);
 
   it('looks at the catalog of the other box, and at a draw', async () => {
-    const [here] = await flock.until('a catalog', 15_000, ([status]) => status?.peers[0]?.catalog != null);
-    expect(here?.peers[0]).toMatchObject({ node_id: drossel.id, tracks: 4 });
-    const catalog = await get(amsel, `peers/${drossel.id}/catalog?offset=1&limit=3`);
-    expect(catalog).toMatchObject({ total: 4, offset: 1, items: [{}, {}, {}] });
+    // The other box cuts its tracks meanwhile: its catalog grows.
+    await flock.until('a catalog of all tracks', 60_000, ([status]) => {
+      const peer = status?.peers[0];
+      return peer?.node_id === drossel.id && peer.tracks === 4 && peer.catalog != null;
+    });
+    await expect
+      .poll(() => get(amsel, `peers/${drossel.id}/catalog?offset=1&limit=3`), { timeout: 15_000 })
+      .toMatchObject({ total: 4, offset: 1, items: [{}, {}, {}] });
     const [drawn] = await flock.until('a slot that was drawn', 30_000, ([status]) => drawnSlot(status) !== undefined);
     const entry = drawnSlot(drawn)!;
     const draw = (await get(amsel, `draw/${entry.slot}`)) as { winner: string; proposals: { ticket: string }[] };
     expect(draw).toMatchObject({ slot: entry.slot, draw: 'ticket', winner: entry.node_id });
     expect(draw.proposals.map(({ ticket }) => ticket)).toContain(entry.ticket);
     expect(entry.proposals).toBe(draw.proposals.length);
-  }, 60_000);
+  }, 120_000);
 
   it('changes what can be changed at once, and refuses what the command line fixed', async () => {
     const refused = await post(amsel, 'settings', { volume: 40, output: 'auto' });

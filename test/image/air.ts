@@ -60,9 +60,9 @@ export function makeAirStick(image: string): void {
   execFileSync('truncate', ['-s', '%1M', image]);
 }
 
-/** The box's radio is nobody's until the home is on the air, as a home is that was there before the box. */
+/** The box's radio is nobody's until the home is on the air, as a home is that was there before the box (tmpfiles.d(5)). */
 const HELD = '/run/NetworkManager/conf.d/air.conf';
-const HOLD = `printf "[keyfile]\\nunmanaged-devices=interface-name:wlan0\\n" >${HELD}`;
+const HOLD = `f ${HELD} 0644 root root - [keyfile]\\nunmanaged-devices=interface-name:wlan0\\n\n`;
 const NM = 'org.freedesktop.NetworkManager';
 // It may not run yet, and finds the file gone.
 const LET_GO = `rm ${HELD}; busctl call ${NM} /org/freedesktop/NetworkManager ${NM} Reload u 1 || true`;
@@ -74,13 +74,13 @@ Before=NetworkManager.service starling.service
 Type=oneshot
 RemainAfterExit=yes
 Environment=PATH=${PLACE}/bin:/usr/sbin:/usr/bin:/sbin:/bin
-ExecStart=/bin/bash -ec 'mkdir -p ${PLACE} /run/NetworkManager/conf.d; ${HOLD}; tar -x -C ${PLACE} -f /dev/sda; bash ${PLACE}/world.sh radios ${RADIOS}; bash ${PLACE}/world.sh home nest; ${LET_GO}'
+ExecStart=/bin/bash -ec 'mkdir -p ${PLACE}; tar -x -C ${PLACE} -f /dev/sda; bash ${PLACE}/world.sh radios ${RADIOS}; bash ${PLACE}/world.sh home nest; ${LET_GO}'
 `;
 const RULE = 'ACTION=="add", SUBSYSTEM=="block", KERNEL=="sda", TAG+="systemd", ENV{SYSTEMD_WANTS}+="h.service"\n';
 
 /** With these the radios appear when the stick does, before anybody asks for a network: as a board's own. */
 export function airCredentials(): Record<string, string> {
-  return { 'systemd.extra-unit.h.service': UNIT, 'udev.rules.air': RULE };
+  return { 'systemd.extra-unit.h.service': UNIT, 'tmpfiles.extra': HOLD, 'udev.rules.air': RULE };
 }
 
 export interface Page {

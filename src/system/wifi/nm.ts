@@ -305,7 +305,11 @@ class NmRadio implements RadioPort {
 
   async scan(): Promise<readonly SeenNetwork[]> {
     // How long it is waited for is the state machine's to say; a late answer is shown all the same.
-    return this.#scan([], AbortSignal.timeout(this.#init.firstScanMs), this.#init.firstScanMs);
+    const limitMs = this.#init.firstScanMs;
+    const within = AbortSignal.timeout(limitMs);
+    const seen = await this.#scan([], within, limitMs);
+    // The very first one of a radio may come too early to see anything.
+    return seen.length > 0 || within.aborted ? seen : this.#scan([], within, limitMs);
   }
 
   async #scan(

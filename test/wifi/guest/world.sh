@@ -83,7 +83,13 @@ beacon_int=200
 $security
 $extra
 C
+  rm -f "$RUN/$name.log"
   ip netns exec homes hostapd -B -P "$RUN/$name.pid" -f "$RUN/$name.log" "$RUN/$name.conf"
+  # In the background it is not on the air yet.
+  for _ in $(seq 50); do
+    grep -q AP-ENABLED "$RUN/$name.log" && break
+    sleep 0.2
+  done
   ip -n homes addr replace "10.9.$index.1/24" dev "$device"
   if [ $dhcp = yes ]; then
     ip netns exec homes dnsmasq --conf-file=/dev/null --port=0 --interface="$device" --bind-interfaces \
