@@ -51,6 +51,7 @@ const IMAGE_TEST_PACKAGES = [
   { name: 'exfatprogs', has: [['mkfs.exfat']], why: 'makes sticks' },
   { name: 'ntfs-3g', has: [['mkntfs'], ['ntfscp']], why: 'makes sticks' },
   { name: 'e2fsprogs', has: [['mke2fs']], why: 'makes sticks' },
+  { name: 'xorriso', has: [['xorrisofs']], why: "makes a Mac's stick" },
   { name: 'squashfs-tools', has: [['unsquashfs'], ['mksquashfs']], why: 'makes updates that do not work' },
 ];
 

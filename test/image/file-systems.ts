@@ -50,13 +50,6 @@ export function makeExt4({ image, label }: Pick<Volume, 'image' | 'label'>, fold
   execFileSync('mke2fs', ['-q', '-t', 'ext4', '-L', label, '-d', folder, image], quiet);
 }
 
-/** Why no volume of a Mac can be made here; null: it can. */
-export function hfsplusMissing(): string | null {
-  return spawnSync('xorrisofs', ['--version']).status === 0
-    ? null
-    : 'xorriso is not installed (Debian: apt install xorriso)';
-}
-
 /** Debian makes HFS+ only beside a file system of a CD: that half is cut out, by the map of partitions (Inside Macintosh). */
 export function makeHfsplus({ image, label }: Pick<Volume, 'image' | 'label'>, folder: string): void {
   const both = `${image}.iso`;

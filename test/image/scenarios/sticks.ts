@@ -4,7 +4,6 @@ import { makeDemoLibrary } from '../../../src/library/demo-library.ts';
 import type { StatusSnapshot } from '../../../src/web/snapshot.ts';
 import { BOOT_MS, type Box, MUSIC_MS } from '../box.ts';
 import {
-  hfsplusMissing,
   makeExfat,
   makeExt4,
   makeFat,
@@ -57,8 +56,6 @@ export async function sticks(lab: Lab): Promise<void> {
     return await sample.plays('ext4', 1, 'ext4');
   });
   await report.check('HFS+, of a Mac', async () => {
-    const missing = hfsplusMissing();
-    if (missing !== null) return `not run: ${missing}`;
     makeHfsplus({ image: sample.image('hfsplus'), label: 'Mac "Music"' }, songs.folder(4, 'Été'));
     return await sample.plays('hfsplus', 1, 'hfsplus');
   });
