@@ -1,5 +1,5 @@
 /** Images of sticks as people bring them, one function a kind; each needs its program of Debian on this machine. */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { closeSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
 import { basename } from 'node:path';
 
