@@ -51,6 +51,8 @@ export function hotspotProfile(init: HotspotInit): Profile {
     // An address server, a name server, and address translation that systemd/nftables keeps from leading anywhere.
     ipv4: {
       method: variant('s', 'shared'),
+      // Nobody else can have an address in a network that begins here: nothing to look for, and phones wait.
+      'dad-timeout': variant('i', 0),
       'address-data': variant('aa{sv}', [{ address: variant('s', init.address), prefix: variant('u', init.prefix) }]),
     },
     ipv6: { method: variant('s', 'disabled') },
