@@ -24,6 +24,10 @@ if compgen -G "$ROOT_DIR/hardware/*.json" >/dev/null; then
   cp "$ROOT_DIR"/hardware/*.{json,sh} "$home/hardware/"
 fi
 cp -r "$IMAGE_DIR/overlay/." "$root/"
+# A sound card starts as loud as it is, and the page's volume goes down from there: alsactl's own beginning is a tenth of it.
+levels="$root/usr/share/alsa/init/default"
+sed -i -e 's/^ENV{pvolume}:="-20dB"$/ENV{pvolume}:="0dB"/' -e 's/^ENV{ppercent}:="75%"$/ENV{ppercent}:="100%"/' "$levels"
+grep -q '^ENV{pvolume}:="0dB"$' "$levels" && grep -q '^ENV{ppercent}:="100%"$' "$levels" || fail "alsactl's levels are written in another way now: $levels"
 cp "$ROOT_DIR"/systemd/*.{service,path} "$root/etc/systemd/system/"
 install -D -m 644 -t "$home/systemd" "$ROOT_DIR"/systemd/*.nft
 install -D -m 644 -t "$root/etc/NetworkManager/conf.d" "$ROOT_DIR"/systemd/NetworkManager/*.conf

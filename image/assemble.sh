@@ -40,6 +40,7 @@ mkimage -A arm64 -T script -C none -n starling -d "$IMAGE_DIR/u-boot/boot.cmd" "
 cp "$parts.vmlinuz" "$boot/a/vmlinuz"
 cp "$parts.initrd" "$boot/a/initrd.img"
 copy_device_trees "$root" "$boot"
+node "$IMAGE_DIR/check-drivers.mjs" "$(echo "$root"/usr/lib/modules/*)" "$parts.initrd" "$boot"/*.dtb
 cp "$IMAGE_DIR"/boot/* "$boot/"
 find "$boot" -exec touch -h -d "@$epoch" {} +
 truncate -s "${BOOT_MB}M" "$work/boot.img"
