@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Walks a person through a real box: board, power, pins, buttons, light, sound, stick, Wi-Fi. Prints a report and keeps it.
+# Walks a person through a real box: board, power, card, watchdog, pins, buttons, light, sound, stick, Wi-Fi. Prints a report and keeps it.
 # Usage: hardware/check.sh [--figures [MUSIC_FOLDER]]
 # On the card (as root: ssh -t root@starling.local /opt/starling/hardware/check.sh) it asks the running radio; in a checkout it starts
 # one with a data directory of its own, and nothing is kept. Writes to the temporary directory alone: the card is read-only.
@@ -129,6 +129,29 @@ check_board() {
   esac
 }
 
+# Only where the card was started.
+check_card() {
+  local start=/run/starling-boot dog=/sys/class/watchdog/watchdog0 opened
+  [ -r "$start" ] || return 0
+  section 'card'
+  note "start    $(cat "$start")"
+  note "slot     $(grep -oE 'root=[^ ]+|starling[.][^ ]+' /proc/cmdline | tr '\n' ' ')"
+  note "times    $(systemd-analyze time 2>/dev/null | head -n 1)"
+  opened=$(journalctl -q -u "$unit" -b -o short-monotonic --no-pager 2>/dev/null | grep -m 1 'The hotspot is open' | tr -d '[]' | awk '{ print $1 }')
+  if [ -n "$opened" ]; then note "hotspot  open $opened s after the kernel"; else note 'hotspot  not opened in this start'; fi
+  note "errors   $(journalctl -q -k -b -o cat --no-pager 2>/dev/null | grep -cE 'mmc.*(error|timeout)|I/O error') lines of the kernel about the card"
+  if grep -q 'data=kept' "$start"; then
+    result ok 'what the box keeps is on the card'
+  else
+    result failed 'what the box keeps is on the card' 'it runs from memory: reset it, or take a new card'
+  fi
+  if [ "$(cat "$dog/state" 2>/dev/null)" = active ]; then
+    result ok 'a watchdog starts the board anew when it hangs' "$(cat "$dog/identity" 2>/dev/null)"
+  else
+    result failed 'a watchdog starts the board anew when it hangs' "there is none, or nobody feeds it"
+  fi
+}
+
 check_controls() {
   section 'buttons and light'
   local there
@@ -203,6 +226,7 @@ check_wifi() {
 note "# Starling: report of a real box" "$(date -u +%Y-%m-%dT%H:%MZ)"
 check_board
 find_radio
+check_card
 check_controls
 check_sound
 check_stick

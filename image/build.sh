@@ -55,7 +55,7 @@ cat >"$OUT/$name.imager.json" <<JSON
     {
       "name": "Starling $version",
       "description": "A radio with no station master",
-      "url": "$name.img.xz",
+      "url": "$IMAGE_URL/$name.img.xz",
       "extract_size": $image_bytes,
       "extract_sha256": "$image_hash",
       "image_download_size": $packed_bytes,

@@ -13,6 +13,8 @@ builder_home="$HOME"
 [ -z "${SUDO_USER:-}" ] || builder_home="$(getent passwd "$SUDO_USER" | cut -d: -f6)"
 readonly RELEASE_KEY="${STARLING_RELEASE_KEY:-${XDG_CONFIG_HOME:-$builder_home/.config}/starling/release-key.pem}"
 readonly OUT="$IMAGE_DIR/out"
+# Where Raspberry Pi Imager is to look for the card: here, until it is published somewhere.
+readonly IMAGE_URL="${STARLING_IMAGE_URL:-file://$OUT}"
 readonly HOST_PACKAGES=(mmdebstrap qemu-user-static squashfs-tools dosfstools mtools e2fsprogs fdisk xz-utils zstd kmod arch-test debian-archive-keyring u-boot-tools)
 
 say() { printf '== %s\n' "$*" >&2; }

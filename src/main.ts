@@ -53,7 +53,7 @@ import { withRoom } from './node/room-maker.ts';
 import { EXIT_WRONG_SETTINGS, loadSettings, packageVersion, type Settings, saveSettings } from './node/settings.ts';
 import { readSettingsFile, SETTINGS_FILE, type SettingsJson, writeSettingsFile } from './node/settings-file.ts';
 import { buildSnapshot } from './node/snapshot.ts';
-import { outputChoices } from './node/sound-cards.ts';
+import { automaticDevices, outputChoices } from './node/sound-cards.ts';
 import { Taste } from './node/taste.ts';
 import { toTrackPlan } from './node/track-plan.ts';
 import { createListen, createPlayback } from './playback/index.ts';
@@ -394,6 +394,7 @@ function composePlayback(house: House): ReturnType<typeof createPlayback> {
       clock: { stationNowMs: () => stationNowMs(house) },
       content: { segment: (cid) => blocks.get(cid) },
       filler: () => house.node?.filler() ?? null,
+      automaticDevices,
       log,
     },
     { output: settings.output, volume: settings.volume, trimMs: -settings.trimMs },

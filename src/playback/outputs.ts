@@ -23,9 +23,9 @@ export const SILENT_CHOICE: OutputChoice = {
 
 export function outputChoices(
   components: { log: Logger },
-  init: { target: OutputTarget; volume: number; env?: NodeJS.ProcessEnv },
+  init: { target: OutputTarget; volume: number; env?: NodeJS.ProcessEnv; devices: readonly string[] },
 ): OutputChoice[] {
-  const { target, volume, env } = init;
+  const { target, volume, env, devices } = init;
   const mpv = (driver: string, device: string | null, name: string, audible = true): OutputChoice => ({
     name,
     audible,
@@ -43,7 +43,11 @@ export function outputChoices(
       ];
     case 'auto':
       // ALSA first, also where PipeWire runs (through its ALSA plug-in): its clock reads 100 times steadier.
-      return [mpv('alsa', null, 'alsa'), mpv('pipewire', null, 'pipewire')];
+      return [
+        ...devices.map((device) => mpv('alsa', device, `alsa:${device}`)),
+        mpv('alsa', null, 'alsa'),
+        mpv('pipewire', null, 'pipewire'),
+      ];
     default:
       return [mpv(target.kind, target.device, outputName(target))];
   }

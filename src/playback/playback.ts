@@ -206,7 +206,8 @@ class PlaybackRoom implements Playback {
   async #connectOrRetry(): Promise<void> {
     const { log } = this.#components;
     const { target, env } = this.#init;
-    const choices = outputChoices({ log }, { target, volume: this.#volume, env });
+    const devices = this.#components.automaticDevices?.() ?? [];
+    const choices = outputChoices({ log }, { target, volume: this.#volume, env, devices });
     const epoch = this.#epoch;
     const problem = await this.#connect(choices);
     if (epoch !== this.#epoch) return;

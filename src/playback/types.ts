@@ -117,6 +117,8 @@ export interface PlaybackComponents {
   content: SegmentSource;
   /** A local track to sound where the programme has a hole; null: there is none. Asked often: the same one until the choice changes. */
   filler(): PlayableTrack | null;
+  /** For the output `auto`: ALSA devices to be tried before its default, best first. Asked before each attempt. */
+  automaticDevices?(): readonly string[];
   log: Logger;
 }
 

@@ -219,6 +219,20 @@ async function damaged({ report }: Lab, box: Box): Promise<void> {
     if (notice === undefined) throw new Error(`${start}, notices ${JSON.stringify(notices)}`);
     return `${start}; ${now?.track?.name}; ${await allWell(box)}`;
   });
+  await report.check('and a reset makes that partition anew', async () => {
+    const { name } = (await box.page()).node;
+    const boots = box.agent.boots;
+    const phone = await Phone.pair(box);
+    const { status, json } = await phone.post('/api/reset', { what: 'all', confirm: name });
+    if (status !== 200) throw new Error(`${status} ${JSON.stringify(json)}`);
+    await box.agent.up(boots + 1, 2 * BOOT_MS);
+    await box.until('nothing plays', BOOT_MS + MUSIC_MS, ({ now }) => now?.track != null);
+    const start = await box.agent.must('cat /run/starling-boot');
+    if (!start.startsWith('data=kept')) throw new Error(start);
+    const networks = await box.agent.must('nmcli -t -g NAME connection show');
+    if (networks.includes(NETWORK)) throw new Error(`NetworkManager still knows ${networks}`);
+    return `${start}, ${await box.agent.must("df --output=avail -BM /data | tail -n 1 | tr -d ' '")}; ${await allWell(box)}`;
+  });
   await box.quit();
 }
 

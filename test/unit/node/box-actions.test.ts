@@ -18,7 +18,6 @@ import { loadIdentity } from '../../../src/node/identity.ts';
 import { carryOutReset, isResetOrdered, orderReset } from '../../../src/node/reset.ts';
 import { loadSettings, type Settings, saveSettings } from '../../../src/node/settings.ts';
 import { readSettingsFile } from '../../../src/node/settings-file.ts';
-import { outputChoices } from '../../../src/node/sound-cards.ts';
 import { boxContract } from '../../web/ports-contract.ts';
 import { quiet } from './fakes.ts';
 
@@ -252,18 +251,5 @@ describe('the diagnostics', () => {
 
   it('leave no rest of a longer secret', () => {
     expect(redact('ab abc x', ['ab', 'abc', '', 'x'])).toBe('[redacted] [redacted] x');
-  });
-});
-
-describe('outputs to choose from', () => {
-  it('name each sound card', () => {
-    const path = join(dataDir, 'cards');
-    writeFileSync(
-      path,
-      ' 0 [Headphones     ]: bcm2835_headpho - bcm2835 Headphones\n                      Headphones\n 1 [DAC            ]: x\n',
-    );
-    const cards = ['alsa:sysdefault:CARD=Headphones', 'alsa:sysdefault:CARD=DAC'];
-    expect(outputChoices(path)).toEqual(['auto', 'alsa', 'pipewire', ...cards, 'null']);
-    expect(outputChoices(join(dataDir, 'absent'))).toEqual(['auto', 'alsa', 'pipewire', 'null']);
   });
 });

@@ -10,6 +10,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -204,6 +205,36 @@ describe('a reset of everything', () => {
       expect(run('forget-system').status, cut).toBe(0);
       expect(record().done, cut).toBe(hashOf(text));
       expect(existsSync(join(root, order)), cut).toBe(false);
+    }
+  });
+
+  it('makes a data partition anew that this start could not mount, and knows starling.txt there', () => {
+    const text = 'ssh_key = ssh-ed25519 AAAA\n';
+    const device = file('device');
+    truncateSync(device, 128 * 2 ** 20);
+    file(CARD, text);
+    file('data/starling/x');
+    file('run/starling-boot', `data=none device=${device}\n`);
+    file(order);
+    program('mke2fs', 'exit 1');
+    expect(run('forget-system').status).not.toBe(0);
+    expect(existsSync(join(root, order))).toBe(true);
+    rmSync(join(dir, 'bin', 'mke2fs'));
+    expect(run('forget-system')).toEqual({ status: 0, stderr: '', said: expect.anything() });
+    const ask = (command: string) =>
+      execFileSync('debugfs', ['-R', command, device], { encoding: 'utf8', stdio: 'pipe' });
+    expect(recordOf(ask('cat card-settings.json')).done).toBe(hashOf(text));
+    expect(ask('stats -h')).toMatch(/volume name: +STARLING-DATA/);
+    expect(existsSync(join(root, order))).toBe(false);
+  });
+
+  it('leaves a data partition as it is that was mounted, and asks for none where there is none', () => {
+    const device = file('device');
+    for (const note of [`data=kept device=${device}`, 'data=none device=']) {
+      file('run/starling-boot', `${note}\n`);
+      file(order);
+      expect(run('forget-system').status).toBe(0);
+      expect(statSync(device).size).toBe(1);
     }
   });
 
