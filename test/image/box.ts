@@ -134,6 +134,14 @@ export class Box extends Machine {
     return output.trim();
   }
 
+  /** @returns what systemd says once it has settled @throws when something failed */
+  async well(): Promise<string> {
+    const state = await this.settled();
+    const complaints = await this.complaints();
+    if (state !== 'running' || complaints.length > 0) throw new Error([state, ...complaints].slice(0, 4).join(' | '));
+    return state;
+  }
+
   /** Another name for the card's file, as it is now. */
   keepCard(path: string): void {
     copyFileSync(this.init.disk, path);

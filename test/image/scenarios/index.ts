@@ -1,5 +1,6 @@
 import { bootTime } from './boot-time.ts';
 import { buttons } from './buttons.ts';
+import { damage } from './damage.ts';
 import { firstHour } from './first-hour.ts';
 import { hotspot } from './hotspot.ts';
 import { memory } from './memory.ts';
@@ -23,6 +24,7 @@ export const SCENARIOS: readonly Scenario[] = [
   { name: 'services', run: services },
   { name: 'updates', run: updates },
   { name: 'storage', run: storage },
+  { name: 'damage', run: damage },
   { name: 'raspi', run: raspi },
   { name: 'power-cuts', run: powerCuts },
   { name: 'memory', run: memory },

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { StatusSnapshot } from '../../../src/web/snapshot.ts';
 import { BOOT_MS, type Box, MUSIC_MS } from '../box.ts';
-import { bootPartitionHolds, readCardFile, spoilData, writeCardFile } from '../card-file.ts';
+import { bootPartitionHolds, readCardFile, writeCardFile } from '../card-file.ts';
 import { Phone } from '../phone.ts';
 import { makeStick } from '../stick.ts';
 import type { Lab } from './scenario.ts';
@@ -25,7 +25,7 @@ const PLAYS_ON_MS = 60_000;
 const NOTICE_MS = 120_000;
 const STICK = 'stick';
 
-/** What a card goes through: settings written in a computer, no room, no stick, no network, a reset, damage. */
+/** What a card goes through: settings written in a computer, no room, no stick, a reset. */
 export async function storage(lab: Lab): Promise<void> {
   const stick = join(lab.work, 'stick.img');
   makeStick(stick, lab.music);
@@ -38,8 +38,7 @@ export async function storage(lab: Lab): Promise<void> {
   await withoutStick(lab, box);
   await letIn(lab, box);
   if (phone !== null) await reset(lab, box, phone, stick);
-  await damaged(lab, box);
-  await withoutNetwork(lab);
+  await box.quit();
 }
 
 async function settingsOnTheCard({ report }: Lab, box: Box, stick: string): Promise<boolean> {
@@ -58,7 +57,7 @@ async function settingsOnTheCard({ report }: Lab, box: Box, stick: string): Prom
     if (country !== 'DE') throw new Error(`country ${country}`);
     return `${NETWORK}, ${country}`;
   });
-  await report.check('no unit failed', async () => await allWell(box));
+  await report.check('no unit failed', async () => await box.well());
   await report.check('starling-answer.txt names the mistake; the password is nowhere on that partition', async () => {
     await box.until('no track is ready', MUSIC_MS, ({ library }) => library.ready > 0);
     const told = await box.agent.must('journalctl -u starling-card.service -b -o cat --no-pager');
@@ -120,7 +119,7 @@ async function full({ report }: Lab, box: Box): Promise<Phone | null> {
     await restart(box);
     await box.until('nothing plays', BOOT_MS + MUSIC_MS, ({ now }) => now?.track != null);
     await box.until('no notice of a full card', NOTICE_MS, hasNotice('storageFull'));
-    return await allWell(box);
+    return await box.well();
   });
   await report.check('freed again, all is well', async () => {
     await box.agent.must('rm /data/filler /data/filler.rest');
@@ -146,7 +145,7 @@ async function withoutStick({ report }: Lab, box: Box): Promise<void> {
       BOOT_MS + MUSIC_MS,
       (status) => status.now?.track != null && !status.library.sources.some((source) => source.startsWith('/media/')),
     );
-    return `${now?.track?.name}, sources ${library.sources.join(' ') || 'none'}; ${await allWell(box)}`;
+    return `${now?.track?.name}, sources ${library.sources.join(' ') || 'none'}; ${await box.well()}`;
   });
 }
 
@@ -188,73 +187,8 @@ async function reset({ report }: Lab, box: Box, phone: Phone, stick: string): Pr
     if (networks.includes(NETWORK)) throw new Error(`NetworkManager still knows ${networks}`);
     const session = await phone.get('/api/session');
     if (session.json.paired === true) throw new Error('the phone is still known');
-    return `${before.node.id.slice(-6)} became ${after.node.id.slice(-6)}, ${hostName}; ${await allWell(box)}`;
+    return `${before.node.id.slice(-6)} became ${after.node.id.slice(-6)}, ${hostName}; ${await box.well()}`;
   });
-}
-
-async function damaged({ report }: Lab, box: Box): Promise<void> {
-  await report.check('a damaged superblock is mended: nothing is lost', async () => {
-    const before = await box.page();
-    await box.quit();
-    spoilData(box.init.disk, 'the superblock');
-    await box.start();
-    await box.agent.up(1, BOOT_MS);
-    const { node } = await box.page();
-    const start = await box.agent.must('cat /run/starling-boot');
-    if (node.id !== before.node.id) throw new Error(`${start}: it is another node`);
-    return `${start}; ${await allWell(box)}`;
-  });
-  await report.check('a data partition that cannot be mounted: it runs from memory, and says so', async () => {
-    await box.quit();
-    spoilData(box.init.disk, 'all copies');
-    await box.start();
-    await box.agent.up(1, BOOT_MS);
-    const { notices, now } = await box.until(
-      'nothing plays',
-      BOOT_MS + MUSIC_MS,
-      (status) => status.now?.track != null,
-    );
-    const start = await box.agent.must('cat /run/starling-boot');
-    const notice = notices.find(({ code }) => code === 'storageMissing');
-    if (notice === undefined) throw new Error(`${start}, notices ${JSON.stringify(notices)}`);
-    return `${start}; ${now?.track?.name}; ${await allWell(box)}`;
-  });
-  await report.check('and a reset makes that partition anew', async () => {
-    const { name } = (await box.page()).node;
-    const boots = box.agent.boots;
-    const phone = await Phone.pair(box);
-    const { status, json } = await phone.post('/api/reset', { what: 'all', confirm: name });
-    if (status !== 200) throw new Error(`${status} ${JSON.stringify(json)}`);
-    await box.agent.up(boots + 1, 2 * BOOT_MS);
-    await box.until('nothing plays', BOOT_MS + MUSIC_MS, ({ now }) => now?.track != null);
-    const start = await box.agent.must('cat /run/starling-boot');
-    if (!start.startsWith('data=kept')) throw new Error(start);
-    const networks = await box.agent.must('nmcli -t -g NAME connection show');
-    if (networks.includes(NETWORK)) throw new Error(`NetworkManager still knows ${networks}`);
-    return `${start}, ${await box.agent.must("df --output=avail -BM /data | tail -n 1 | tr -d ' '")}; ${await allWell(box)}`;
-  });
-  await box.quit();
-}
-
-async function withoutNetwork(lab: Lab): Promise<void> {
-  await lab.report.check('a first start with no network at all: it plays, and nothing failed', async () => {
-    const box = await lab.box('alone', { httpPort: null });
-    await box.start();
-    await box.agent.up(1, BOOT_MS);
-    const { now, node } = await box.until(
-      'nothing plays',
-      BOOT_MS + MUSIC_MS,
-      (status) => status.now?.track != null,
-      () => statusFromInside(box),
-    );
-    return `${node.name}: ${now?.track?.name}; ${await allWell(box)}`;
-  });
-}
-
-async function statusFromInside(box: Box): Promise<StatusSnapshot | null> {
-  const script = "fetch('http://127.0.0.1/api/status').then((r) => r.text()).then((t) => console.log(t))";
-  const { code, output } = await box.agent.run(`/opt/starling/node_modules/.bin/node -e "${script}"`, 120_000);
-  return code === 0 ? (JSON.parse(output) as StatusSnapshot) : null;
 }
 
 async function restart(box: Box): Promise<void> {
@@ -278,10 +212,3 @@ async function playsFor(box: Box, ms: number): Promise<string> {
 }
 
 const hasNotice = (code: string) => (status: StatusSnapshot) => status.notices.some((notice) => notice.code === code);
-
-async function allWell(box: Box): Promise<string> {
-  const state = await box.settled();
-  const complaints = await box.complaints();
-  if (state !== 'running' || complaints.length > 0) throw new Error([state, ...complaints].slice(0, 4).join(' | '));
-  return state;
-}
