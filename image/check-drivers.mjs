@@ -13,16 +13,14 @@ import { isEnabled, readDeviceTree, suppliersOf, textsOf } from './device-tree.m
 /** @import { Tree, TreeNode } from './device-tree.mjs' */
 
 /**
- * Which drivers take which devices.
- * @typedef {object} Drivers
- * @property {Set<string>} builtIn what the kernel itself takes, as device trees call it
- * @property {Map<string, string[]>} modules by the same names
+ * Modules by what they take, in the words of device trees. What the kernel itself takes is not among them.
+ * @typedef {Map<string, string[]>} Drivers
  */
 
 /** Where drivers of cards stand. */
 const CARD_FOLDER = /\/drivers\/mmc\/host\//;
 /** An entry of a module's aliases that is about device trees: "of:N*T*Cbrcm,bcm2711-emmc2". */
-const ALIAS = /of:N\*T\*C([^*\s]+?)(?:C\*)?(?:\s|\0|$)/;
+const ALIAS = /of:N\*T\*C([^*\s]+?)(?:C\*)?(?:\s|$)/;
 
 const ZSTD_MAGIC = 0xfd2fb528;
 
@@ -36,18 +34,13 @@ function moduleName(path) {
 /** @param {string} folder @returns {Drivers} */
 export function readDrivers(folder) {
   /** @type {Drivers} */
-  const drivers = { builtIn: new Set(), modules: new Map() };
-  for (const line of readFileSync(join(folder, 'modules.builtin.modinfo'), 'latin1').split('\0')) {
-    const name = ALIAS.exec(line)?.[1];
-    if (name !== undefined) drivers.builtIn.add(name);
-  }
+  const drivers = new Map();
   for (const line of readFileSync(join(folder, 'modules.alias'), 'latin1').split('\n')) {
     const name = ALIAS.exec(line)?.[1];
-    const module = line.trim().split(' ').at(-1);
+    const module = line.trim().split(' ').at(-1)?.replaceAll('-', '_');
     if (name === undefined || module === undefined) continue;
-    const others = drivers.modules.get(name) ?? [];
-    const known = module.replaceAll('-', '_');
-    if (!others.includes(known)) drivers.modules.set(name, [...others, known]);
+    const others = drivers.get(name) ?? [];
+    if (!others.includes(module)) drivers.set(name, [...others, module]);
   }
   return drivers;
 }
@@ -93,12 +86,8 @@ function aligned(at) {
  * @returns {{ cards: string[], lacking: string[] }}
  */
 export function whatIsLacking(tree, drivers, present, isCardDriver) {
-  const modulesOf = (/** @type {TreeNode} */ node) => {
-    const kinds = textsOf(node, 'compatible');
-    return kinds.some((kind) => drivers.builtIn.has(kind))
-      ? []
-      : kinds.flatMap((kind) => drivers.modules.get(kind) ?? []);
-  };
+  const modulesOf = (/** @type {TreeNode} */ node) =>
+    textsOf(node, 'compatible').flatMap((kind) => drivers.get(kind) ?? []);
   // A radio that hangs on a card's bus stands below it as a device of its own; of a card nothing is written down.
   const cards = tree.nodes.filter(
     (node) => isEnabled(node) && node.children.length === 0 && modulesOf(node).some(isCardDriver),
