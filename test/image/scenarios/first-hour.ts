@@ -74,11 +74,15 @@ export async function firstHour({ report, box: make, music, work }: Lab): Promis
   });
 }
 
+/** A card has steps: the nearest one to 0 dB. What alsactl begins with by itself is -20 dB. */
+const LEAST_DB = -1;
+
 /** A correlation does not see how loud it is. @throws when the card's own volume is turned down */
 async function cardLevel(box: Box): Promise<string> {
   const text = await box.agent.must('amixer -c 0 scontents');
   const levels = [...text.matchAll(/\[(-?\d+\.\d+)dB\]/g)].map(([, level]) => Number(level));
   if (levels.length === 0) throw new Error(`the emulated card tells no level: ${text}`);
-  if (levels.some((level) => level < 0) || text.includes('[off]')) throw new Error(`the card is turned down: ${text}`);
+  if (levels.some((level) => level < LEAST_DB) || text.includes('[off]'))
+    throw new Error(`the card is turned down: ${text}`);
   return `${Math.min(...levels)} dB`;
 }
