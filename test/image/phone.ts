@@ -1,4 +1,5 @@
 /** A phone that was paired with an emulated box, as far as its requests go. */
+import { openAsBlob } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { UpdateView } from '../../src/system/update/updates.ts';
 import type { Box } from './box.ts';
@@ -8,6 +9,8 @@ const CONFIRM = '/opt/starling/node_modules/.bin/node /opt/starling/dist/starlin
 /** A radio that is busy, in an emulator that is busy. */
 const ANSWER_MS = 30_000;
 const PAIR_MS = 120_000;
+/** A whole update, into an emulator. */
+const SEND_MS = 900_000;
 /** A request waits for a hand for one minute; starting Node in the emulator takes seconds of it. */
 const PAIR_TRIES = 3;
 
@@ -57,6 +60,22 @@ export class Phone {
 
   post(path: string, body: object): Promise<Answered> {
     return ask(this.#box, 'POST', path, body, this.#cookie);
+  }
+
+  /** Sends a file as the page does: there is to be room for it first. */
+  async send(file: string): Promise<Answered> {
+    const bytes = await openAsBlob(file);
+    const prepared = await this.post('/api/update/prepare', { bytes: bytes.size });
+    if (prepared.status !== 200) return prepared;
+    const headers = { 'X-Starling': '1', 'Content-Type': 'application/octet-stream', Cookie: this.#cookie };
+    const signal = AbortSignal.timeout(SEND_MS);
+    const response = await fetch(`${this.#box.url}/api/update/upload`, {
+      method: 'POST',
+      headers,
+      body: bytes,
+      signal,
+    });
+    return { status: response.status, json: await response.json() };
   }
 }
 

@@ -26,6 +26,8 @@ interface Hands {
   box: Box;
   phone: Phone;
   stick: string;
+  /** Its updates, before they were on it. */
+  folder: string;
   publicKey: string;
   /** What must be the same after every start. */
   before: Memory;
@@ -38,7 +40,7 @@ interface Memory {
   machineId: string;
 }
 
-/** Updates from a stick: refused ones, a cut in the middle, a good one, one that does not come up, one that panics. */
+/** Updates from a stick and a phone: refused ones, a cut in the middle, a good one, one that does not come up, one that panics. */
 export async function updates(lab: Lab): Promise<void> {
   const { report } = lab;
   const files = new UpdateFiles(lab.image, lab.work);
@@ -54,7 +56,7 @@ export async function updates(lab: Lab): Promise<void> {
   let hands: Hands | null = null;
   const ready = await report.check('a box that plays, with a paired phone and a name of its own', async () => {
     await box.start();
-    hands = await takeInHand(box, report, stick, files.publicKey);
+    hands = await takeInHand(box, report, stick, files);
     return `${hands.before.nodeName}, ${hands.before.hostName}`;
   });
   if (!made || !ready || hands === null) return;
@@ -65,7 +67,8 @@ export async function updates(lab: Lab): Promise<void> {
   await panics(hands);
 }
 
-async function takeInHand(box: Box, report: Report, stick: string, publicKey: string): Promise<Hands> {
+async function takeInHand(box: Box, report: Report, stick: string, files: UpdateFiles): Promise<Hands> {
+  const { folder, publicKey } = files;
   await box.plug(STICK, stick);
   await box.until('no track is ready', BOOT_MS + MUSIC_MS, ({ library }) => library.ready > 0);
   await trust(box, publicKey);
@@ -74,7 +77,7 @@ async function takeInHand(box: Box, report: Report, stick: string, publicKey: st
   if (status !== 200) throw new Error(`the name was not taken: ${JSON.stringify(json)}`);
   await box.until('the name is not on the page', BOOT_MS, ({ node }) => node.name === NAME);
   await box.until('nothing plays', BOOT_MS, ({ now }) => now?.track != null);
-  return { report, box, phone, stick, publicKey, before: await remember(box) };
+  return { report, box, phone, stick, folder, publicKey, before: await remember(box) };
 }
 
 /** The card of the test has no release key of its own, or another one; a start forgets this one. */
@@ -195,10 +198,20 @@ async function mute(hands: Hands): Promise<void> {
 
 async function panics(hands: Hands): Promise<void> {
   const { report, box } = hands;
-  await report.check('an update that panics is left by the kernel itself', async () => {
+  await report.check('an update sent from a phone is there; one signed with another key is not', async () => {
+    const strange = await hands.phone.send(join(hands.folder, STRANGE));
+    if (strange.json.error?.code !== 'unknown_key')
+      throw new Error(`${strange.status} ${JSON.stringify(strange.json)}`);
+    const { status, json } = await hands.phone.send(join(hands.folder, PANICS.name));
+    if (status !== 200) throw new Error(`${status} ${JSON.stringify(json)}`);
+    const sent = (await rows(box)).filter(({ place }) => place === 'upload');
+    if (sent.length !== 1 || sent[0]?.version !== PANICS.version) throw new Error(JSON.stringify(sent));
+    return `${sent[0].version}, ${strange.json.error.text}`.slice(0, 160);
+  });
+  await report.check('it panics, and is left by the kernel itself', async () => {
     const boots = box.agent.boots;
     const seen = box.serial().split('Kernel panic').length;
-    await ask(hands, PANICS.name);
+    await ask(hands, null);
     await box.agent.up(boots + 1, INSTALL_MS + 2 * BOOT_MS);
     if (box.serial().split('Kernel panic').length !== seen + 1) throw new Error('the kernel did not panic once');
     return await startedFrom(box, 'b', false);
@@ -224,10 +237,10 @@ async function fellBack(hands: Hands, version: string, code: string | null): Pro
   });
 }
 
-/** Asks for an update as the page does. */
-async function ask({ box, phone }: Hands, name: string): Promise<void> {
-  const row = (await rows(box)).find((found) => found.name === name);
-  if (row === undefined) throw new Error(`${name} is not found on the stick`);
+/** Asks for an update as the page does. @param name on the stick; null: the one that the phone sent */
+async function ask({ box, phone }: Hands, name: string | null): Promise<void> {
+  const row = (await rows(box)).find((found) => (name === null ? found.place === 'upload' : found.name === name));
+  if (row === undefined) throw new Error(`${name ?? 'what the phone sent'} is not found`);
   const { status, json } = await phone.post('/api/update/install', { file: row.file });
   if (status !== 200) throw new Error(`${name}: ${status} ${JSON.stringify(json)}`);
 }
